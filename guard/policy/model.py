@@ -1,0 +1,170 @@
+"""A resolved policy as a value: what loading gives, and what decisions read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from guard import categories
+from guard.values import Action, Exchange, Finding, Role, Stage
+
+
+class Condition(Protocol):
+    """A compiled `when:`."""
+
+    @property
+    def source(self) -> str:
+        """The expression as written."""
+        ...
+
+    def holds(self, stage: Stage, exchange: Exchange) -> bool:
+        """Return its value; an absent header reads as "", any other error counts as true, so that the rule applies."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """How a span is made unreadable.
+
+    Attributes:
+        kind: `label` ([EMAIL]), `mask` (****1111) or `hash` (a keyed digest).
+        keep: For `mask`: how many characters stay readable at the end.
+        label: For `label`: the word to use; empty means the category's kind.
+    """
+
+    kind: str = "label"
+    keep: int = 0
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Principle:
+    """A sentence of the constitution, with what a critic is asked and how an answer is revised."""
+
+    id: str
+    text: str
+    critique: str = ""
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When what is found where, what happens.
+
+    Attributes:
+        detect: Names of the detectors whose findings it reads.
+        category: Names or `group/*`.
+        threshold: It fires on scores `>=` this, in [0, 1].
+        roles: Whose words it reads; already resolved from the table of defaults.
+        turns: Which user turns of a conversation it reads: `all`, `new` or `last`.
+        overrides: For `allow`: ids of the rules that it takes out for the spans it matched.
+        on_error: What happens when one of its detectors gives no verdict.
+    """
+
+    id: str
+    on: frozenset[Stage]
+    detect: tuple[str, ...]
+    category: tuple[str, ...]
+    action: Action
+    threshold: float = 0.5
+    roles: frozenset[Role] = frozenset(Role)
+    principle: str = ""
+    message: str = ""
+    redact: Redactor = Redactor()
+    when: Condition | None = None
+    turns: str = "all"
+    overrides: tuple[str, ...] = ()
+    on_error: Action = Action.BLOCK
+    locked: bool = False
+    reason: str = ""
+
+    def reads(self, detector: str, role: Role) -> bool:
+        """Return whether this rule looks at what `detector` says about words of `role`."""
+        return detector in self.detect and role in self.roles
+
+    def matches(self, finding: Finding) -> bool:
+        """Return whether `finding` makes this rule fire."""
+        return (
+            finding.score >= self.threshold
+            and self.reads(finding.detector, finding.role)
+            and any(categories.matches(name, finding.category) for name in self.category)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """A detector as the policy declares it: which implementation, with which options."""
+
+    name: str
+    use: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A JSON route that no format knows, described by the policy.
+
+    Attributes:
+        path: The route, such as `/generate`; `*` matches one segment.
+        input: JSON-path-like selectors of the request's texts (`inputs`, `messages[*].text`).
+        output: The same for the answer.
+        other: What happens to strings that no selector names: `judge`, `drop` or `pass`.
+    """
+
+    path: str
+    input: tuple[str, ...]
+    output: tuple[str, ...]
+    other: str = "judge"
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Which routes are guarded.
+
+    Attributes:
+        unknown: `reject`, `pass`, or "" for the host's own default (a proxy rejects, the middleware passes).
+        allow: Text-free routes that pass, as `METHOD /path`; `*` matches one segment.
+    """
+
+    unknown: str = ""
+    allow: tuple[str, ...] = ("GET /v1/models", "GET /v1/models/*", "GET /healthz", "GET /readyz")
+    mapped: tuple[Mapped, ...] = ()
+    speculate: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes beyond which a message is refused: bytes, and levels of nesting."""
+
+    body: int = 4 * 1024 * 1024
+    depth: int = 64
+    stream_event: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy with its bases merged in.
+
+    Attributes:
+        digest: SHA-256 of the canonical resolved policy with the detectors' versions, 64 hexadecimal digits.
+        release: How streams are released: `judged`, `whole` or `optimistic`.
+        refusal: How a refusal is shown: `message`, `field` or `error`.
+        timeout: Seconds that one detector may take over one batch.
+        categories: Categories of the policy's own.
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    detectors: Mapping[str, DetectorConfig]
+    principles: tuple[Principle, ...] = ()
+    digest: str = ""
+    message: str = "This can't be answered here."
+    refusal: str = "message"
+    release: str = "judged"
+    timeout: float = 5.0
+    routes: Routes = Routes()
+    limits: Limits = Limits()
+    categories: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
