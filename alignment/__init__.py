@@ -1,0 +1,1 @@
+"""Fine-tuning by the same constitution that guards."""

@@ -1,0 +1,1 @@
+"""What authors of policies use: tests beside the policy."""

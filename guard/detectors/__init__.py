@@ -1,0 +1,1 @@
+"""Whatever finds: the registry and the detectors of the base install."""

@@ -1,0 +1,1 @@
+"""Wire formats: bytes to judged texts and back."""

@@ -197,9 +197,7 @@ class Format(Protocol):
         """
         ...
 
-    def refuse_stream(
-        self, request: Request, last: Part | None, choice: int, message: str, mode: str, *, started: bool
-    ) -> bytes:
+    def refuse_stream(self, request: Request, last: Part | None, choice: int, message: str, mode: str, *, started: bool) -> bytes:
         """Return the events that end a choice with a refusal.
 
         Args:

@@ -1,0 +1,1 @@
+"""Policies: reading them, and deciding by them. Pure, apart from reading files."""
