@@ -1,6 +1,7 @@
 """The words of Tenet as values: frozen, typed, without I/O.
 
-Every other room speaks in these. Offsets are code points of the decoded string at a location; spans are half-open; scores lie in [0, 1].
+Every other room speaks in these. Offsets are code points of the decoded string at a location; spans are half-open;
+scores lie in [0, 1].
 """
 
 from __future__ import annotations

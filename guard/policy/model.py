@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from guard import categories
-from guard.values import Action, Exchange, Finding, Role, Stage
+from guard.values import Action, Detector, Exchange, Finding, Role, Stage
 
 
 class Condition(Protocol):
@@ -90,6 +90,58 @@ class Rule:
             and self.reads(finding.detector, finding.role)
             and any(categories.matches(name, finding.category) for name in self.category)
         )
+
+
+class Mistake(NamedTuple):
+    """Something wrong in a detector's options; the loader adds file, line and column.
+
+    Attributes:
+        path: Where, below the detector: keys and indices.
+    """
+
+    path: tuple[str | int, ...]
+    expected: str
+    got: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a kind of detector.
+
+    Attributes:
+        type: `number`, `integer`, `string`, `boolean`, `strings` (a list), `mapping`, `list` or `any`.
+        minimum: Lowest number allowed; None where there is no bound.
+    """
+
+    type: str
+    summary: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What can stand behind `use:` in a policy's detectors.
+
+    Attributes:
+        make: Builds a detector from its name in the policy and its checked options; imports what is heavy.
+        categories: What a detector with these options can report.
+        check: Mistakes in options that no type tells, such as a pattern that does not compile.
+        spans: Whether its findings say where; a rule that redacts wants them.
+        reach: `pattern`, `spans`, `window` or `whole`; what it costs a stream.
+    """
+
+    use: str
+    summary: str
+    make: Callable[[str, Mapping[str, Any]], Detector]
+    categories: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    check: Callable[[Mapping[str, Any]], Sequence[Mistake]] = lambda _options: ()
+    spans: bool = True
+    reach: str = "pattern"
 
 
 @dataclass(frozen=True, slots=True)
