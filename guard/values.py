@@ -131,6 +131,7 @@ class Finding:
         category: `group` or `group/kind` (see `guard.categories`).
         score: In [0, 1].
         span: Where, in code points of the string at `location`; None means the whole judged part.
+        turn: `last`, `new` or `old`: whether the text is the last user turn, one since the last answer, or an earlier one.
     """
 
     detector: str
@@ -139,6 +140,7 @@ class Finding:
     span: Span | None = None
     location: Location = Location()
     role: Role = Role.USER
+    turn: str = "last"
 
 
 @dataclass(frozen=True, slots=True)

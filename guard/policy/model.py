@@ -87,6 +87,7 @@ class Rule:
         """Return whether `finding` makes this rule fire."""
         return (
             finding.score >= self.threshold
+            and finding.turn in _TURNS[self.turns]
             and self.reads(finding.detector, finding.role)
             and any(categories.matches(name, finding.category) for name in self.category)
         )
@@ -220,3 +221,6 @@ class Policy:
     limits: Limits = Limits()
     categories: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+
+
+_TURNS = {"all": ("old", "new", "last"), "new": ("new", "last"), "last": ("last",)}

@@ -1,0 +1,520 @@
+"""Judge a growing answer: deltas go in, windows to judge come out, verdicts go in, and what may be released comes out.
+
+A state machine without I/O (in the manner of h11). What it says depends on the text and the verdicts only, never on how the
+text was cut or in which order the verdicts came (`docs/streaming.md` states the rules).
+
+Positions are code points of a track. A track's position is also a time of its choice, the *due* of a verdict: how many code
+points of all the choice's tracks had come when its evidence was complete. The end of the choice is one later than its last.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from guard.policy.decide import decide, fired
+from guard.policy.model import Policy, Redactor, Rule
+from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, Role, ScanningDetector, Span, Stage
+from guard.windows import Placement, context_of, decided, place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A piece of a track that one detector has to judge.
+
+    Attributes:
+        due: When its evidence was complete, in the choice's time.
+        item: What the detector is shown; its findings are offsets in `item.text`.
+        limits: How far each track may be released while this window may still block.
+    """
+
+    track: str
+    detector: str
+    item: Item
+    due: int
+    placement: Placement
+    before: int
+    last: bool
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A span of a track that must not leave as it is."""
+
+    span: Span
+    redactor: Redactor
+    category: str
+    due: int
+
+
+@dataclass(slots=True)
+class _Scanning:
+    detector: ScanningDetector
+    holds: bool
+    mark: Any = None
+    open: int = 0
+    keep: int = 0
+
+
+@dataclass(slots=True)
+class _Placing:
+    """The windows of one detector on one track."""
+
+    detector: Detector
+    holds: bool
+    blocks: bool
+    start: int = 0
+    before: int = 0
+    pending: dict[int, int] = field(default_factory=dict)
+    """Where each window that has not been answered starts, by its end."""
+
+    @property
+    def cleared(self) -> int:
+        return next(iter(self.pending.values()), self.start)
+
+
+@dataclass(slots=True)
+class _Track:
+    name: str
+    role: Role
+    location: Location
+    scanning: list[_Scanning]
+    placing: list[_Placing]
+    tail: str = ""
+    base: int = 0
+    arrivals: list[tuple[int, int]] = field(default_factory=list)
+    """Pairs (track position, time of the choice) at which a run of this track's text begins."""
+    redacted: list[Redacted] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        return self.base + len(self.tail)
+
+    @property
+    def limit(self) -> int:
+        """How far this track is clear, whatever the others say."""
+        open_matches = [scanning.open for scanning in self.scanning if scanning.holds]
+        unjudged = [placing.cleared for placing in self.placing if placing.holds]
+        return min([self.length, *open_matches, *unjudged])
+
+    @property
+    def open_from(self) -> int:
+        """Start of the earliest match or window that is open now, all windows that have ended taken as judged."""
+        open_matches = [scanning.open for scanning in self.scanning if scanning.holds]
+        unended = [placing.start for placing in self.placing if placing.holds]
+        return min([self.length, *open_matches, *unended])
+
+    def due(self, position: int) -> int:
+        """Return the choice's time at which this track had `position` code points."""
+        run = max(0, bisect_left(self.arrivals, position, key=lambda arrival: arrival[0]) - 1)
+        start, time = self.arrivals[run]
+        return time + position - start
+
+    def forget(self) -> None:
+        """Drop the text that no later step needs."""
+        needed = [scanning.keep for scanning in self.scanning]
+        needed += [placing.start - context_of(placing.detector.needs.reach) for placing in self.placing]
+        cut = max(self.base, min([self.length, *needed]))
+        self.tail = self.tail[cut - self.base :]
+        self.base = cut
+        del self.arrivals[: max(0, bisect_left(self.arrivals, cut, key=lambda arrival: arrival[0]) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block that takes effect at `due`, unless an earlier one does."""
+
+    due: int
+    track: str
+    start: int
+    limits: Mapping[str, int]
+
+
+class ChoiceJudge:
+    """Judges one choice of one answer: all its tracks, by all rules that are active.
+
+    Feed text, call `advance`, take the `windows`, `answer` them in any order, and read `limit` and `redacted` after each step.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        rules: Sequence[Rule],
+        detectors: Mapping[str, Detector],
+        *,
+        choice: int | None = None,
+        exchange: Exchange | None = None,
+        stage: Stage = Stage.OUTPUT,
+        release: str = "",
+    ) -> None:
+        """Prepare for a choice.
+
+        Args:
+            rules: The active ones, in the policy's order.
+            detectors: By name; those that no active rule reads are not asked.
+            release: `judged`, `whole` or `optimistic`; empty for the policy's own.
+        """
+        self._policy = policy
+        self._rules = rules
+        self._detectors = detectors
+        self._choice = choice
+        self._exchange = exchange
+        self._stage = stage
+        self._excepts = any(rule.action is Action.ALLOW for rule in rules)
+        self._release = "whole" if self._excepts else release or policy.release
+        self._tracks: dict[str, _Track] = {}
+        self._incoming: list[tuple[_Track, list[str]]] = []
+        self._time = 0
+        self._closed = False
+        self._fresh: list[Window] = []
+        self._pending: list[Window] = []
+        self._blocks: list[_Block] = []
+        self._findings: list[tuple[int, Finding]] = []
+        self._failed: list[tuple[int, str, Role]] = []
+        self._cut: dict[str, int] | None = None
+        self._decision: Decision | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the choice is over: nothing more of it will be released."""
+        return self._decision is not None and self._decision.action is Action.BLOCK
+
+    @property
+    def done(self) -> bool:
+        """Whether the choice has ended and every verdict is in."""
+        return self._decision is not None
+
+    @property
+    def decision(self) -> Decision:
+        """The decision so far; it is final once `done`."""
+        return self._decision or self._decide(self._findings, self._failed)
+
+    def feed(self, track: str, role: Role, text: str) -> None:
+        """Append text to a track. It is judged at the next `advance`."""
+        if self._closed or self._cut is not None or not text:
+            return
+        known = self._tracks.get(track) or self._open_track(track, role)
+        if not self._incoming or self._incoming[-1][0] is not known:
+            self._incoming.append((known, []))
+        self._incoming[-1][1].append(text)
+
+    def close(self) -> None:
+        """Say that nothing more comes for this choice."""
+        self.advance()
+        if self._closed:
+            return
+        self._closed = True
+        self._time += 1
+        for track in self._tracks.values() if not self._blocks else ():
+            self._scan(track, track.length, final=True)
+            for placing in track.placing:
+                self._place_rest(track, placing)
+        self._settle()
+
+    def advance(self) -> None:
+        """Judge what was fed, as far as scanning can, and place the windows that have ended."""
+        incoming, self._incoming = self._incoming, []
+        for track, texts in incoming:
+            if not self._blocks:
+                self._append(track, "".join(texts))
+        self._settle()
+
+    def windows(self) -> list[Window]:
+        """Return the windows to judge that were not handed out yet, oldest first."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def answer(self, window: Window, findings: Sequence[Finding] | None) -> None:
+        """Take the verdict on a window.
+
+        Args:
+            findings: Spans are offsets in `window.item.text`; None means that the detector gave no verdict.
+        """
+        if window not in self._pending:
+            return
+        self._pending.remove(window)
+        track = self._tracks[window.track]
+        placing = next(placing for placing in track.placing if placing.detector.name == window.detector)
+        block = self._failure(track, window) if findings is None else self._verdict(track, placing, window, findings)
+        if not block:
+            del placing.pending[window.placement.end]
+        self._settle()
+
+    def limit(self, track: str) -> int:
+        """Return how far the track may be released, in code points. Never less than it was."""
+        known = self._tracks.get(track)
+        if known is None:
+            return 0
+        if self._cut is not None:
+            return self._cut.get(track, 0)
+        if self._release == "optimistic":
+            return known.length
+        if self._release == "whole":
+            return known.length if self.done else 0
+        limit = known.limit
+        held_by = next((window for window in self._pending if window.limits is not _NO_LIMITS), None)
+        if held_by is not None:
+            limit = min(limit, held_by.limits.get(track, 0))
+        for block in self._blocks:
+            limit = min(limit, _limit_under(block, track))
+        return _outside(known.redacted, limit)
+
+    def redacted(self, track: str) -> list[Redacted]:
+        """Return the spans of the track that are known to need redaction, by start."""
+        known = self._tracks.get(track)
+        return sorted(known.redacted, key=lambda redacted: redacted.span) if known else []
+
+    def forget(self, track: str, released: int) -> None:
+        """Drop what is known of the track before position `released`, which the client has."""
+        known = self._tracks.get(track)
+        if known is not None:
+            known.redacted = [redacted for redacted in known.redacted if redacted.span.end > released]
+
+    @property
+    def kept(self) -> int:
+        """How much is kept: characters, and entries about them. Bounded, whatever the length of the stream."""
+        tracks = self._tracks.values()
+        return len(self._findings) + sum(len(track.tail) + len(track.redacted) + len(track.arrivals) for track in tracks)
+
+    def _open_track(self, name: str, role: Role) -> _Track:
+        scanning: list[_Scanning] = []
+        placing: list[_Placing] = []
+        for detector in self._detectors.values():
+            actions = [rule for rule in self._rules if rule.reads(detector.name, role)]
+            if not actions:
+                continue
+            holds = any(rule.action > Action.FLAG for rule in actions)
+            blocks = any(
+                rule.action is Action.BLOCK or (rule.action > Action.FLAG and rule.on_error is Action.BLOCK) for rule in actions
+            )
+            if isinstance(detector, ScanningDetector):
+                scanning.append(_Scanning(detector, holds))
+            else:
+                placing.append(_Placing(detector, holds, blocks))
+        track = self._tracks[name] = _Track(name, role, Location(name, self._choice), scanning, placing)
+        return track
+
+    def _append(self, track: _Track, text: str) -> None:
+        """Take text into a track, stopping at the end of each window, so that what is open there is known."""
+        if not track.arrivals or track.due(track.length) != self._time:
+            track.arrivals.append((track.length, self._time))
+        track.tail += text
+        self._time += len(text)
+        while not self._blocks:
+            ended = _earliest(track)
+            if not ended:
+                break
+            end = ended[0][1].end
+            self._scan(track, end)
+            if not self._blocks:
+                self._place(track, ended, track.due(end), last=False)
+        if not self._blocks:
+            self._scan(track, track.length)
+        track.forget()
+
+    def _scan(self, track: _Track, end: int, *, final: bool = False) -> None:
+        """Let the scanning detectors read up to `end`; a match that blocks makes them stop where it became certain."""
+        text = track.tail[: end - track.base]
+        scans = []
+        for scanning in track.scanning:
+            detector = scanning.detector
+            scans.append(detector.scan(text, track.base, scanning.mark, final=final, role=track.role, location=track.location))
+        blocking = [match.known for scan in scans for match in scan.matches if self._blocks_on(match.finding)]
+        if blocking and not final and min(blocking) < end:
+            self._scan(track, min(blocking))
+            return
+        for scanning, scan in zip(track.scanning, scans, strict=True):
+            scanning.mark, scanning.open, scanning.keep = scan.mark, scan.open, scan.keep
+        for scan in scans:
+            for match in scan.matches:
+                self._record(track, match.finding, self._time if final else track.due(match.known), end)
+
+    def _blocks_on(self, finding: Finding) -> bool:
+        return not self._excepts and any(rule.action is Action.BLOCK and rule.matches(finding) for rule in self._rules)
+
+    def _record(self, track: _Track, finding: Finding, due: int, end: int) -> bool:
+        """Keep a finding (spans in the track's positions) and do what the rules ask; return whether one blocks."""
+        self._keep(due, finding)
+        if self._excepts:
+            return False
+        span = finding.span or Span(0, end)
+        matching = [rule for rule in self._rules if rule.matches(finding)]
+        for rule in matching:
+            if rule.action is Action.REDACT:
+                track.redacted.append(Redacted(span, rule.redact, finding.category, due))
+        blocks = any(rule.action is Action.BLOCK for rule in matching)
+        if blocks:
+            self._block(track, span.start, due, self._limits_now())
+        return blocks
+
+    def _block(self, track: _Track, start: int, due: int, limits: Mapping[str, int]) -> None:
+        self._blocks.append(_Block(due, track.name, start, limits))
+
+    def _limits_now(self) -> dict[str, int]:
+        """Return how far each track could be released if a block took effect at this very point of the text."""
+        if self._closed:
+            return {name: track.length for name, track in self._tracks.items()}
+        return {name: track.open_from for name, track in self._tracks.items()}
+
+    def _place_rest(self, track: _Track, placing: _Placing) -> None:
+        """Place what is left of an ended track; overlapping windows may be several."""
+        while placing.start < track.length:
+            placement = place(placing.detector.needs.reach, track.tail, track.base, placing.start, final=True)
+            if placement is None:
+                return
+            self._place(track, [(placing, placement)], self._time, last=placement.end == track.length)
+
+    def _place(self, track: _Track, ended: Sequence[tuple[_Placing, Placement]], due: int, *, last: bool) -> None:
+        """Hand out windows that end at the same position of the track."""
+        befores = []
+        for placing, placement in ended:
+            befores.append(placing.before)
+            placing.before = placement.end - (placement.end - placement.resume) // 2
+            placing.start = placement.resume
+            placing.pending[placement.end] = placement.start
+        now = self._limits_now() if any(placing.blocks for placing, _ in ended) else _NO_LIMITS
+        for (placing, placement), before in zip(ended, befores, strict=True):
+            item = Item(
+                text=track.tail[placement.shown_from - track.base : placement.end - track.base],
+                stage=self._stage,
+                role=track.role,
+                location=track.location,
+                judged_from=placement.start - placement.shown_from,
+                exchange=self._exchange,
+            )
+            limits = now if placing.blocks else _NO_LIMITS
+            window = Window(track.name, placing.detector.name, item, due, placement, before, last, limits)
+            self._fresh.append(window)
+            self._pending.append(window)
+
+    def _verdict(self, track: _Track, placing: _Placing, window: Window, findings: Sequence[Finding]) -> bool:
+        shift = window.placement.shown_from
+        placed = [_placed(finding, window, shift) for finding in findings]
+        length = window.placement.end if window.last else None
+        own = decided(placing.detector.needs.reach, placed, window.before, window.placement, length)
+        blocks = False
+        for finding in own:
+            self._keep(window.due, finding)
+            if self._excepts:
+                continue
+            span = finding.span or Span(window.placement.start, window.placement.end)
+            for rule in self._rules:
+                if rule.matches(finding) and rule.action is Action.REDACT:
+                    track.redacted.append(Redacted(span, rule.redact, finding.category, window.due))
+                elif rule.matches(finding) and rule.action is Action.BLOCK:
+                    self._block(track, span.start, window.due, window.limits)
+                    blocks = True
+        return blocks
+
+    def _keep(self, due: int, finding: Finding) -> None:
+        """Keep a finding for the decision; of very many, the earliest and the strongest of each kind."""
+        self._findings.append((due, finding))
+        if len(self._findings) > 2 * _MOST_FINDINGS:
+            self._findings.sort(key=lambda entry: entry[0])
+            strongest = {}
+            for entry in self._findings[_MOST_FINDINGS:]:
+                kind = (entry[1].detector, entry[1].category, entry[1].role)
+                if kind not in strongest or entry[1].score > strongest[kind][1].score:
+                    strongest[kind] = entry
+            self._findings[_MOST_FINDINGS:] = strongest.values()
+
+    def _failure(self, track: _Track, window: Window) -> bool:
+        self._failed.append((window.due, window.detector, track.role))
+        blocks = False
+        for rule in self._rules:
+            if self._excepts or rule.action <= Action.FLAG or not rule.reads(window.detector, track.role):
+                continue
+            if rule.on_error is Action.BLOCK:
+                self._block(track, window.placement.start, window.due, window.limits)
+                blocks = True
+            elif rule.on_error is Action.REDACT:
+                whole = Span(window.placement.start, window.placement.end)
+                track.redacted.append(Redacted(whole, rule.redact, "", window.due))
+        return blocks
+
+    def _settle(self) -> None:
+        """Let the first block take effect once nothing that came before it is open; else see whether all is over."""
+        if self._decision is not None:
+            return
+        if self._blocks:
+            due = min(block.due for block in self._blocks)
+            if not any(window.due <= due for window in self._pending):
+                self._cut_at(due)
+        elif self._closed and not self._pending:
+            self._finish()
+
+    def _cut_at(self, due: int) -> None:
+        """End the choice at `due`: fix what may be released, and forget every verdict that came later."""
+        self._pending.clear()
+        self._fresh.clear()
+        blocks = [block for block in self._blocks if block.due == due]
+        cut = {}
+        for name, track in self._tracks.items():
+            track.redacted = [redacted for redacted in track.redacted if redacted.due <= due]
+            limit = min([track.length, *(_limit_under(block, name) for block in blocks)])
+            cut[name] = 0 if self._release == "whole" else _outside(track.redacted, limit)
+        self._findings = [(when, finding) for when, finding in self._findings if when <= due]
+        self._failed = [failure for failure in self._failed if failure[0] <= due]
+        self._cut = cut
+        self._decision = self._decide(self._findings, self._failed)
+
+    def _finish(self) -> None:
+        decision = self._decide(self._findings, self._failed)
+        if self._excepts:
+            for rule, findings in fired(self._rules, [finding for _, finding in self._findings]):
+                if rule.action is Action.REDACT:
+                    for finding in findings:
+                        track = self._tracks[finding.location.pointer]
+                        span = finding.span or Span(0, track.length)
+                        track.redacted.append(Redacted(span, rule.redact, finding.category, self._time))
+        if decision.action is Action.BLOCK:
+            self._cut = dict.fromkeys(self._tracks, 0)
+        self._decision = decision
+
+    def _decide(self, findings: Sequence[tuple[int, Finding]], failed: Sequence[tuple[int, str, Role]]) -> Decision:
+        in_order = sorted(findings, key=lambda entry: (entry[0], entry[1].location, entry[1].span or _NOWHERE, entry[1].category))
+        failures = [(detector, role) for _, detector, role in sorted(failed)]
+        return decide(self._policy, self._rules, [finding for _, finding in in_order], failures)
+
+
+_MOST_FINDINGS = 1_000
+_NO_LIMITS: Mapping[str, int] = {}
+_NOWHERE = Span(-1, -1)
+
+
+def _earliest(track: _Track) -> list[tuple[_Placing, Placement]]:
+    """Return the windows of the track that end first, of those whose end the text tells already."""
+    ended = []
+    for placing in track.placing:
+        placement = place(placing.detector.needs.reach, track.tail, track.base, placing.start, final=False)
+        if placement is not None:
+            ended.append((placing, placement))
+    first = min((placement.end for _, placement in ended), default=0)
+    return [(placing, placement) for placing, placement in ended if placement.end == first]
+
+
+def _placed(finding: Finding, window: Window, shift: int) -> Finding:
+    """Return the finding with its span in the track's positions, clipped to what this window judges."""
+    if finding.span is None:
+        span = Span(window.placement.start, window.placement.end)
+    else:
+        span = Span(finding.span.start + shift, finding.span.end + shift)
+    return replace(finding, span=span, location=window.item.location, role=window.item.role)
+
+
+def _limit_under(block: _Block, track: str) -> int:
+    """Return how far `track` may be released if this block takes effect."""
+    limit = block.limits.get(track, 0)
+    return min(limit, block.start) if track == block.track else limit
+
+
+def _outside(redacted: Sequence[Redacted], limit: int) -> int:
+    """Return the limit moved back to the start of a redacted span that it would cut in two."""
+    while True:
+        cut = [entry.span.start for entry in redacted if entry.span.start < limit < entry.span.end]
+        if not cut:
+            return limit
+        limit = min(cut)
