@@ -1,0 +1,362 @@
+"""Relay a streamed answer: the upstream's bytes go in, judged events come out. A state machine without I/O.
+
+Each event waits in the queue of its choice until its text is cleared; then it leaves in its own envelope, in its original bytes
+where nothing changed. An event that belongs to no choice leaves after everything that came before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from guard.actions import Marked, Replacement, redact, replacements
+from guard.errors import BadMessage
+from guard.formats.base import Delta, EndOfStream, Format, Frame, Part, Piece, Request
+from guard.policy.model import Policy
+from guard.streaming import ChoiceJudge, Window
+from guard.values import Action, Decision, Finding
+
+Choice = int | None
+
+
+@dataclass(slots=True)
+class _Held:
+    """A part of an event that waits, with the stretch of its track that each delta holds."""
+
+    order: int
+    part: Part
+    stretches: list[tuple[Delta, int, int]]
+    sent: dict[str, int] = field(default_factory=dict)
+    """How far each track of this part has left already."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is known of one choice."""
+
+    judge: ChoiceJudge
+    queue: deque[_Held] = field(default_factory=deque)
+    texts: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """For each track: the offset and the text of what has not left yet."""
+    whole: dict[str, str] = field(default_factory=dict)
+    """Texts of tracks that are judged and released only when complete."""
+    instead: dict[str, str | None] = field(default_factory=dict)
+    """What leaves instead of a whole text; None where it leaves as it is."""
+    ended: bool = False
+    refused: bool = False
+    started: bool = False
+    replaced: dict[str, list[Replacement]] = field(default_factory=dict)
+
+
+class Relay:
+    """One streamed answer on its way to the client."""
+
+    def __init__(self, policy: Policy, wire: Format, request: Request, judge: Callable[[Choice], ChoiceJudge]) -> None:
+        """Prepare for an answer.
+
+        Args:
+            wire: The format of request and answer.
+            judge: Makes the judge of a choice.
+        """
+        self._policy = policy
+        self._wire = wire
+        self._request = request
+        self._make_judge = judge
+        self._framing = wire.framing(policy.limits.stream_event)
+        self._lanes: dict[Choice, _Lane] = {}
+        self._order = 0
+        self._last: Part | None = None
+        self._end: bytes | None = None
+        self._fault: tuple[str, str] | None = None
+        self._closed = False
+        self._held_bytes = 0
+        self.finished = False
+        self.rejection: str | None = None
+        """The refusal's message, where the policy refuses by an error: the whole answer is over."""
+
+    @property
+    def decision(self) -> Decision:
+        """What was decided about all choices together, so far."""
+        decisions = [lane.judge.decision for lane in self._lanes.values()]
+        if not decisions:
+            return Decision(policy=self._policy.digest)
+        strictest = max(decisions, key=lambda decision: decision.action)
+        rules = {rule for decision in decisions for rule in decision.rules}
+        return Decision(
+            action=strictest.action,
+            rules=tuple(rule.id for rule in self._policy.rules if rule.id in rules),
+            findings=tuple(finding for decision in decisions for finding in decision.findings),
+            policy=self._policy.digest,
+            failed=tuple(sorted({name for decision in decisions for name in decision.failed})),
+            message=strictest.message,
+        )
+
+    @property
+    def holding(self) -> bool:
+        """Whether something that has come has not left."""
+        return any(lane.queue for lane in self._lanes.values())
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the upstream's stream, however the network cut them."""
+        if self._closed or self.finished:
+            return
+        try:
+            for frame in self._framing.feed(data):
+                self._frame(frame)
+        except BadMessage as error:
+            self.fail(f"the upstream's stream broke its format: {error}", "upstream_error")
+            return
+        for lane in self._lanes.values():
+            lane.judge.advance()
+
+    def end(self) -> None:
+        """Say that the upstream has closed its stream."""
+        if self._closed:
+            return
+        try:
+            for frame in self._framing.end():
+                self._frame(frame)
+        except BadMessage as error:
+            self.fail(f"the upstream's stream broke its format: {error}", "upstream_error")
+            return
+        unended = [choice for choice, lane in self._lanes.items() if not lane.ended and choice is not None]
+        if self._end is None and (unended or not self._lanes):
+            self.fail("the upstream closed its stream before the answer was complete", "upstream_error")
+            return
+        self._close()
+
+    def fail(self, message: str, code: str) -> None:
+        """Say that the upstream's stream is broken: what was held is judged, then the client is told."""
+        if not self._closed:
+            self._fault = (message, code)
+            self._close()
+
+    def windows(self) -> list[tuple[Choice, Window]]:
+        """Return the windows to judge that were not handed out yet."""
+        return [(choice, window) for choice, lane in self._lanes.items() for window in lane.judge.windows()]
+
+    def answer(self, choice: Choice, window: Window, findings: Sequence[Finding] | None) -> None:
+        """Take the verdict on a window; None where there is none."""
+        self._lanes[choice].judge.answer(window, findings)
+
+    def take(self) -> bytes:
+        """Return what may be sent now; empty while everything is held."""
+        if self.finished:
+            return b""
+        sent: list[bytes] = []
+        for choice, lane in sorted(
+            self._lanes.items(), key=lambda pair: pair[1].queue[0].order if pair[1].queue else self._order
+        ):
+            if choice is not None:
+                self._drain(choice, lane, sent)
+            if self.finished:
+                return b"".join(sent)
+        if None in self._lanes:
+            self._drain(None, self._lanes[None], sent)
+        self._finish(sent)
+        return b"".join(sent)
+
+    def _frame(self, frame: Frame) -> None:
+        if self._end is not None or self._closed:
+            return
+        parts = self._wire.read_event(frame)
+        if isinstance(parts, EndOfStream):
+            self._end = parts.raw
+            self._close()
+            return
+        for part in parts:
+            self._hold(part)
+
+    def _hold(self, part: Part) -> None:
+        lane = self._lanes.get(part.choice)
+        if lane is None:
+            lane = self._lanes[part.choice] = _Lane(self._make_judge(part.choice))
+        self._last = part
+        if lane.refused or (lane.ended and part.deltas):
+            return
+        stretches = []
+        for delta in part.deltas:
+            if delta.whole:
+                lane.whole[delta.track] = lane.whole.get(delta.track, "") + delta.text
+                if len(lane.whole[delta.track]) > self._policy.limits.body:
+                    raise BadMessage(f"the tool call in {delta.track} is longer than {self._policy.limits.body} characters")
+                stretches.append((delta, 0, 0))
+                continue
+            start, text = lane.texts.get(delta.track, (0, ""))
+            begins = start + len(text)
+            lane.texts[delta.track] = (start, text + delta.text)
+            stretches.append((delta, begins, begins + len(delta.text)))
+            lane.judge.feed(delta.track, delta.role, delta.text)
+        self._order += 1
+        lane.queue.append(_Held(self._order, part, stretches))
+        if part.ends:
+            self._end_lane(lane)
+
+    def _end_lane(self, lane: _Lane) -> None:
+        if lane.ended:
+            return
+        lane.ended = True
+        deltas = {delta.track: delta for held in lane.queue for delta, _, _ in held.stretches if delta.whole}
+        for track, text in lane.whole.items():
+            for piece in self._wire.split(text):
+                lane.judge.feed(_leaf(track, piece), deltas[track].role, piece.text)
+        lane.judge.close()
+
+    def _close(self) -> None:
+        self._closed = True
+        for lane in self._lanes.values():
+            self._end_lane(lane)
+
+    def _drain(self, choice: Choice, lane: _Lane, sent: list[bytes]) -> None:
+        """Send what has been cleared at the head of a lane's queue."""
+        if lane.refused:
+            return
+        while lane.queue:
+            held = lane.queue[0]
+            if choice is None and any(other.queue and other.queue[0].order < held.order for other in self._lanes.values()):
+                return
+            if held.part.ends and not lane.judge.done:
+                self._send_part(lane, held, sent, complete=False)
+                break
+            if lane.judge.blocked and (held.part.ends or not self._cleared(lane, held)):
+                self._send_part(lane, held, sent, complete=False)
+                break
+            if not self._send_part(lane, held, sent, complete=self._cleared(lane, held)):
+                break
+            lane.queue.popleft()
+        if lane.judge.blocked:
+            self._refuse(choice, lane, sent)
+
+    def _cleared(self, lane: _Lane, held: _Held) -> bool:
+        for delta, _, end in held.stretches:
+            if delta.whole:
+                if not lane.judge.done or lane.judge.blocked or not self._whole_ready(lane):
+                    return False
+            elif lane.judge.limit(delta.track) < end:
+                return False
+        return True
+
+    def _send_part(self, lane: _Lane, held: _Held, sent: list[bytes], *, complete: bool) -> bool:
+        """Send as much of a part as is cleared; return whether that was all of it."""
+        if lane.judge.blocked and held.part.ends:
+            complete = False
+        texts: dict[str, str | None] = {}
+        changed = bool(held.sent)
+        fresh = False
+        for delta, start, end in held.stretches:
+            if delta.whole:
+                text = self._whole_text(lane, held, delta) if complete else None
+                changed |= text != delta.text
+                texts[delta.pointer] = text
+                continue
+            begins = max(start, held.sent.get(delta.track, start))
+            limit = max(begins, min(end, lane.judge.limit(delta.track)))
+            text = self._release(lane, delta.track, begins, limit)
+            changed |= text != delta.text
+            fresh |= bool(text)
+            texts[delta.pointer] = text or (None if not complete or delta.text else text)
+            if limit > begins:
+                held.sent[delta.track] = limit
+        if complete and not changed and held.part.raw is not None:
+            sent.append(held.part.raw)
+        elif complete and not changed:
+            sent.append(self._wire.write_part(held.part, {}))
+        elif fresh or (complete and (not held.part.bare or any(text for text in texts.values()))):
+            part = held.part if complete else _unended(held.part)
+            sent.append(self._wire.write_part(part, texts))
+        else:
+            return complete
+        lane.started = lane.started or fresh or any(texts.values())
+        return complete
+
+    def _release(self, lane: _Lane, track: str, start: int, end: int) -> str:
+        """Take the text of [start, end) of a track out of what is held, with redacted spans replaced where they begin."""
+        if end <= start:
+            return ""
+        base, text = lane.texts[track]
+        known = lane.replaced.setdefault(track, [])
+        seen = known[-1].span.end if known else base
+        limit = lane.judge.limit(track)
+        marked = [
+            Marked(entry.span, entry.redactor, entry.category)
+            for entry in lane.judge.redacted(track)
+            if seen <= entry.span.start and entry.span.end <= limit
+        ]
+        known += replacements(text, marked, base)
+        pieces, done = [], start
+        for span, instead in known:
+            if span.end <= start or span.start >= end:
+                continue
+            if span.start >= start:
+                pieces += [text[done - base : span.start - base], instead]
+            done = min(end, span.end)
+        pieces.append(text[done - base : end - base])
+        lane.texts[track] = (end, text[end - base :])
+        lane.replaced[track] = [entry for entry in known if entry.span.end > end]
+        lane.judge.forget(track, end)
+        return "".join(pieces)
+
+    def _whole_ready(self, lane: _Lane) -> bool:
+        """Work out what leaves instead of each whole text; False where a change cannot be written, which blocks."""
+        if lane.instead:
+            return True
+        for track, text in lane.whole.items():
+            changes: dict[str, str] = {}
+            for piece in self._wire.split(text):
+                marked = [
+                    Marked(entry.span, entry.redactor, entry.category) for entry in lane.judge.redacted(_leaf(track, piece))
+                ]
+                if marked and piece.key:
+                    raise BadMessage("a key of a tool call's arguments would have to be redacted", code="content_filter")
+                if marked:
+                    changes[piece.pointer] = redact(piece.text, marked)
+            lane.instead[track] = self._wire.join(text, changes) if changes else None
+        return True
+
+    def _whole_text(self, lane: _Lane, held: _Held, delta: Delta) -> str:
+        """Return this delta's share of a whole text: its own piece, or, where it was changed, everything in the first one."""
+        instead = lane.instead.get(delta.track)
+        if instead is None:
+            return delta.text
+        lane.instead[delta.track] = ""
+        return instead
+
+    def _refuse(self, choice: Choice, lane: _Lane, sent: list[bytes]) -> None:
+        lane.refused = True
+        lane.queue.clear()
+        message = lane.judge.decision.message
+        if self._policy.refusal == "error":
+            self.rejection = message
+            sent.append(self._wire.stream_error(message, code="content_filter"))
+            self.finished = True
+            return
+        sent.append(
+            self._wire.refuse_stream(self._request, self._last, choice or 0, message, self._policy.refusal, started=lane.started)
+        )
+
+    def _finish(self, sent: list[bytes]) -> None:
+        """End the stream when nothing can follow any more."""
+        choices = {choice: lane for choice, lane in self._lanes.items() if choice is not None}
+        refused = [lane for lane in choices.values() if lane.refused]
+        wanted = int(self._request.extra.get("n", 1))
+        if refused and len(refused) == len(choices) >= wanted:
+            sent.append(self._wire.end_stream(self._request, self._last, usage=self._request.usage))
+            self.finished = True
+            return
+        if not self._closed or any(lane.queue for lane in self._lanes.values()):
+            return
+        if self._fault:
+            sent.append(self._wire.stream_error(self._fault[0], code=self._fault[1]))
+        elif self._end is not None:
+            sent.append(self._end)
+        self.finished = True
+
+
+def _leaf(track: str, piece: Piece) -> str:
+    return f"{track}#{piece.pointer}{'~key' if piece.key else ''}"
+
+
+def _unended(part: Part) -> Part:
+    """Return the part as it is sent while some of it is held: its last piece carries the rest of the envelope."""
+    return part if part.bare else Part(part.choice, part.deltas, False, part.tree, None, part.bare)
