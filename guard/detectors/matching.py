@@ -1,0 +1,217 @@
+r"""Match many patterns at once against a text that may still grow, in time linear in the text.
+
+A set of all patterns says which of them match at all; only those are run one by one. Whether a match can still change
+is read off the pattern that may stop at the end of the text (see `guard.detectors.beginnings`): what it finds before
+that end is certain, what it finds there is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import re2
+
+from guard.detectors.beginnings import beginnings, can_be_empty, stoppable
+
+_MEMORY = 1 << 26
+"""Bytes that one compiled pattern may use for its automaton; RE2's default of 8 MiB is too little for word lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What to look for, in RE2's syntax.
+
+    Bound what is repeated (`{1,64}` rather than `+`) where a match may start anywhere: a match under way longer than
+    the scanner's reach counts as a match.
+
+    Attributes:
+        group: Number of the group whose span is the finding; 0 is the whole match.
+        views: Names of the views of `guard.text` that it is looked for in.
+        accept: Says which parts of the matched text (the group's) are findings; it should retry from later positions
+            and shorter lengths before it refuses. None takes the match as it is.
+    """
+
+    expression: str
+    category: str
+    score: float = 1.0
+    group: int = 0
+    views: tuple[str, ...] = ("raw",)
+    accept: Callable[[str], Sequence[tuple[int, int]]] | None = None
+
+
+class Encoded:
+    """A text in UTF-8, as RE2 reads it, with both maps of offsets. Lone surrogates read as question marks."""
+
+    __slots__ = ("_ascii", "data", "length")
+
+    def __init__(self, text: str) -> None:
+        self._ascii = text.isascii()
+        self.length = len(text)
+        self.data = text.encode("utf-8", "replace")
+
+    def index(self, offset: int) -> int:
+        """Return the number of characters before a byte offset."""
+        return offset if self._ascii else len(self.data[:offset].decode())
+
+    def offset(self, index: int) -> int:
+        """Return the byte offset of a character."""
+        return index if self._ascii else len(self.data.decode()[:index].encode())
+
+
+class Hit(NamedTuple):
+    """A match of a pattern, in characters of the text it was found in.
+
+    Attributes:
+        pattern: Index of the pattern.
+        end: Where the next match of the pattern may begin.
+        spans: What the pattern finds there, after its `accept`; may be none.
+        known: How many characters make the match certain; None where only the end of the text does.
+    """
+
+    pattern: int
+    end: int
+    spans: tuple[tuple[int, int], ...]
+    known: int | None
+
+
+class Matcher:
+    """Patterns compiled to be looked for together."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        """Compile.
+
+        Raises:
+            ValueError: Where a pattern is not of RE2's syntax, can match nothing, or has no such group.
+        """
+        self._patterns = [_Compiled(pattern) for pattern in patterns]
+        self._beginnings = _compile("|".join(beginnings(pattern.expression) for pattern in patterns))
+        self._set = re2.Set.SearchSet(_options())
+        for pattern in patterns:
+            self._set.Add(pattern.expression)
+        # A set that runs out of memory answers "nothing"; this one always matches, so that its absence tells.
+        self._sentinel = self._set.Add("")
+        self._set.Compile()
+
+    def certain(self, text: Encoded, starts: Mapping[int, int], floor: int) -> tuple[list[Hit], int]:
+        """Return the matches that no continuation of `text` can change, and where the first match under way begins.
+
+        Args:
+            starts: For some patterns, the character from which they are looked for; `floor` for the others.
+            floor: What stands before it is context.
+
+        Returns:
+            The second value is the length of the text where nothing is under way.
+        """
+        hits: list[Hit] = []
+        candidates = self._candidates(text.data)
+        under = text.length
+        for number in candidates:
+            under = min(under, self._follow(number, text, starts.get(number, floor), hits))
+        first = text.index(self._beginnings.search(text.data, text.offset(floor)).start())
+        if first >= under:
+            return hits, under
+        if not candidates and first >= max(starts.values(), default=floor):
+            return hits, first
+        others = (number for number in range(len(self._patterns)) if number not in candidates)
+        return hits, min([under, *(self._follow(number, text, starts.get(number, floor), hits) for number in others)])
+
+    def under_way(self, text: Encoded, starts: Mapping[int, int], floor: int) -> list[int]:
+        """Return for every pattern where its match under way begins; the length of the text where none is."""
+        return [self._follow(number, text, starts.get(number, floor), []) for number in range(len(self._patterns))]
+
+    def final(self, text: Encoded, starts: Mapping[int, int], floor: int, *, dated: bool) -> list[Hit]:
+        """Return the matches in a text that has ended; `known` is worked out only where `dated`."""
+        hits = []
+        for number in self._candidates(text.data):
+            compiled = self._patterns[number]
+            position = text.offset(starts.get(number, floor))
+            known: int | None = 0
+            while match := compiled.whole.search(text.data, position):
+                known = compiled.known(text, position, match, known) if dated and known is not None else None
+                hits.append(compiled.hit(number, text, match, known))
+                position = match.end()
+        return hits
+
+    def _candidates(self, data: bytes) -> Sequence[int]:
+        found = self._set.Match(data) or ()
+        if self._sentinel not in found:
+            return range(len(self._patterns))
+        return sorted(number for number in found if number != self._sentinel)
+
+    def _follow(self, number: int, text: Encoded, start: int, hits: list[Hit]) -> int:
+        """Append the certain matches of a pattern from `start` on; return where its match under way begins."""
+        compiled = self._patterns[number]
+        position = text.offset(start)
+        known = 0
+        while (match := compiled.stoppable.search(text.data, position)).end() < len(text.data):
+            known = compiled.known(text, position, match, known) or text.length
+            hits.append(compiled.hit(number, text, match, known))
+            position = match.end()
+        return text.index(match.start())
+
+
+class _Compiled:
+    __slots__ = ("_accept", "_group", "stoppable", "whole")
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.whole = _compile(pattern.expression, captures=pattern.group > 0)
+        if can_be_empty(pattern.expression):
+            raise ValueError("it can match nothing at all, so it would match everywhere")
+        if pattern.group > self.whole.groups:
+            raise ValueError(f"it has no group {pattern.group}")
+        self.stoppable = _compile(stoppable(pattern.expression), captures=pattern.group > 0)
+        self._group = pattern.group
+        self._accept = pattern.accept
+
+    def hit(self, number: int, text: Encoded, match: Any, known: int | None) -> Hit:  # noqa: ANN401
+        return Hit(number, text.index(match.end()), self._spans(text, match), known)
+
+    def known(self, text: Encoded, position: int, match: Any, least: int) -> int | None:  # noqa: ANN401
+        """Return the fewest characters, at least `least`, that make a match found from `position` certain."""
+        low = max(text.index(match.end()) + 1, least)
+        length = text.length
+        if low > length or not self._stands(text, position, match, length):
+            return None
+        step = 1
+        high = low
+        while high < length and not self._stands(text, position, match, high):
+            low, high, step = high + 1, min(high + step, length), step * 2
+        while low < high:
+            middle = (low + high) // 2
+            if self._stands(text, position, match, middle):
+                high = middle
+            else:
+                low = middle + 1
+        return high
+
+    def _stands(self, text: Encoded, position: int, match: Any, length: int) -> bool:  # noqa: ANN401
+        end = text.offset(length)
+        found = self.stoppable.search(text.data[:end], position)
+        return bool(found.end() < end and found.span() == match.span())
+
+    def _spans(self, text: Encoded, match: Any) -> tuple[tuple[int, int], ...]:  # noqa: ANN401
+        start, end = match.span(self._group)
+        if start == end:
+            return ()
+        first = text.index(start)
+        if self._accept is None:
+            return ((first, text.index(end)),)
+        return tuple((first + low, first + high) for low, high in self._accept(text.data[start:end].decode()))
+
+
+def _options(*, captures: bool = False) -> re2.Options:
+    options = re2.Options()
+    options.max_mem = _MEMORY
+    options.never_capture = not captures
+    options.log_errors = False
+    return options
+
+
+def _compile(expression: str, *, captures: bool = False) -> Any:  # noqa: ANN401
+    try:
+        return re2.compile(expression.encode(), _options(captures=captures))
+    except re2.error as error:
+        reason = error.args[0]
+        raise ValueError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from error
