@@ -7,7 +7,7 @@ where nothing changed. An event that belongs to no choice leaves after everythin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from guard.actions import Marked, Replacement, redact, replacements
@@ -15,7 +15,7 @@ from guard.errors import BadMessage
 from guard.formats.base import Delta, EndOfStream, Format, Frame, Part, Piece, Request
 from guard.policy.model import Policy
 from guard.streaming import ChoiceJudge, Window
-from guard.values import Action, Decision, Finding
+from guard.values import Decision, Finding
 
 Choice = int | None
 

@@ -26,17 +26,27 @@ class TextStream:
         self.judge.feed(TRACK, self._role, text)
         self.judge.advance()
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Say that the text has ended."""
         self.judge.close()
 
-    def windows(self) -> list[Window]:
-        """Return the windows to judge that were not handed out yet."""
-        return self.judge.windows()
+    def windows(self) -> list[tuple[int | None, Window]]:
+        """Return the windows to judge that were not handed out yet; a plain text has no choices."""
+        return [(None, window) for window in self.judge.windows()]
 
-    def answer(self, window: Window, findings: Sequence[Finding] | None) -> None:
+    def answer(self, _choice: int | None, window: Window, findings: Sequence[Finding] | None) -> None:
         """Take the verdict on a window; None where there is none."""
         self.judge.answer(window, findings)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will leave."""
+        return self.judge.blocked or (self.judge.done and not self._held)
+
+    @property
+    def holding(self) -> bool:
+        """Whether text has come that has not left."""
+        return bool(self._held)
 
     def take(self) -> str:
         """Return the text that may leave and has not left yet, redacted."""

@@ -1,0 +1,171 @@
+"""`Guard`: the one object that runs detect → decide → act, whatever is wrapped and however."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from guard import categories
+from guard.asking import ask, ask_sync, pump, pump_sync
+from guard.detectors.registry import build, kinds
+from guard.formats.base import Format, Piece, Request, Text
+from guard.judging import Judgement, judgement, questions
+from guard.policy.decide import active_rules
+from guard.policy.digest import digest
+from guard.policy.load import load
+from guard.policy.model import Policy, Rule
+from guard.ports import Recorder
+from guard.relay import Relay
+from guard.streaming import ChoiceJudge
+from guard.text_stream import TextStream
+from guard.values import Action, Decision, Detector, Exchange, Role, Stage
+
+
+class Guard:
+    """A policy with its detectors, ready to judge. Serves any number of exchanges at once and keeps nothing of them."""
+
+    def __init__(self, policy: str | Path | Policy = "default", *, recorder: Recorder | None = None) -> None:
+        """Load the policy and build its detectors.
+
+        Args:
+            policy: A shipped policy's name, a path, or a loaded policy.
+            recorder: Told every decision.
+
+        Raises:
+            PolicyError: With every mistake in the policy.
+            MissingExtra: Where a detector needs packages that are not installed.
+        """
+        loaded = policy if isinstance(policy, Policy) else load(policy, kinds())
+        self.detectors: dict[str, Detector] = build(loaded.detectors)
+        versions = {name: detector.version for name, detector in self.detectors.items()}
+        self.policy = replace(loaded, digest=digest(loaded, versions))
+        self._recorder = recorder
+        self._unconditional = all(rule.when is None for rule in self.policy.rules)
+        self._rules = {stage: tuple(rule for rule in self.policy.rules if stage in rule.on) for stage in Stage}
+
+    def rules(self, stage: Stage, exchange: Exchange) -> Sequence[Rule]:
+        """Return the rules that are active for this exchange, in the policy's order."""
+        return self._rules[stage] if self._unconditional else active_rules(self.policy, stage, exchange)
+
+    async def check(
+        self, text: str, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None, exchange: Exchange | None = None
+    ) -> Decision:
+        """Return what the policy says about one text.
+
+        Args:
+            stage: `input` or `output`.
+            role: Whose words it is; the user's on input and the assistant's on output, where not said.
+        """
+        stage = Stage(stage)
+        return (await self.judge(_single(text, stage, role), stage, exchange or new_exchange())).decision
+
+    def check_sync(
+        self, text: str, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None, exchange: Exchange | None = None
+    ) -> Decision:
+        """Do the same as `check`, for callers without an event loop."""
+        stage = Stage(stage)
+        return self.judge_sync(_single(text, stage, role), stage, exchange or new_exchange()).decision
+
+    async def judge(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
+        """Judge the texts of one complete message; independent detectors run at the same time."""
+        rules = self.rules(stage, exchange)
+        asked = questions(texts, rules, self.detectors, stage, exchange)
+        if len(asked) == 1:
+            answers = [await ask(asked[0].detector, asked[0].items, self.policy.timeout)]
+        elif all(question.detector.needs.runs == "inline" for question in asked):
+            answers = [await ask(question.detector, question.items, self.policy.timeout) for question in asked]
+        else:
+            tasks = (ask(question.detector, question.items, self.policy.timeout) for question in asked)
+            answers = await asyncio.gather(*tasks)
+        return self._judged(texts, rules, list(zip(asked, answers, strict=True)), stage, exchange)
+
+    def judge_sync(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
+        """Do the same as `judge`, for callers without an event loop."""
+        rules = self.rules(stage, exchange)
+        asked = questions(texts, rules, self.detectors, stage, exchange)
+        answers = [(question, ask_sync(question.detector, question.items)) for question in asked]
+        return self._judged(texts, rules, answers, stage, exchange)
+
+    def _judged(
+        self, texts: Sequence[Text], rules: Sequence[Rule], answers: Sequence[Any], stage: Stage, exchange: Exchange
+    ) -> Judgement:
+        result = judgement(self.policy, rules, texts, answers)
+        self.record(exchange, stage, result.decision)
+        return result
+
+    def record(self, exchange: Exchange, stage: Stage, decision: Decision) -> None:
+        """Tell the recorder, where there is one."""
+        if self._recorder is not None:
+            self._recorder.record(exchange, stage, decision)
+
+    def judge_of(self, exchange: Exchange, choice: int | None = None, stage: Stage = Stage.OUTPUT) -> ChoiceJudge:
+        """Return a judge for one streamed choice."""
+        rules = self.rules(stage, exchange)
+        return ChoiceJudge(self.policy, rules, self.detectors, choice=choice, exchange=exchange, stage=stage)
+
+    def relay(self, wire: Format, request: Request, exchange: Exchange) -> Relay:
+        """Return a relay for a streamed answer to `request`."""
+        return Relay(self.policy, wire, request, lambda choice: self.judge_of(exchange, choice))
+
+    def pump(self, relay: Relay, source: AsyncIterator[bytes], heartbeat: bytes) -> AsyncIterator[bytes]:
+        """Drive a relay with the upstream's bytes; yields what the client may see."""
+        return pump(relay, source, self.detectors, self.policy.timeout, heartbeat)
+
+    async def guard_stream(
+        self, source: AsyncIterator[str], exchange: Exchange, refused: Callable[[Decision], str]
+    ) -> AsyncIterator[str]:
+        """Yield the pieces of a streamed text that may leave, then what `refused` returns if the policy blocks."""
+        stream = TextStream(self.judge_of(exchange))
+        async for piece in pump(stream, source, self.detectors, self.policy.timeout):
+            yield piece
+        self.record(exchange, Stage.OUTPUT, stream.judge.decision)
+        if stream.judge.blocked:
+            yield refused(stream.judge.decision)
+
+    def guard_stream_sync(self, source: Iterable[str], exchange: Exchange, refused: Callable[[Decision], str]) -> Iterator[str]:
+        """Do the same as `guard_stream`, for callers without an event loop."""
+        stream = TextStream(self.judge_of(exchange))
+        yield from pump_sync(stream, source, self.detectors)
+        self.record(exchange, Stage.OUTPUT, stream.judge.decision)
+        if stream.judge.blocked:
+            yield refused(stream.judge.decision)
+
+    def may_speculate(self, exchange: Exchange) -> bool:
+        """Return whether the upstream may start before the input is judged: whether every rule that may act protects the client only.
+
+        A rule that redacts, or blocks personal data, secrets or injections, protects somebody else from the request.
+        """
+        return not any(shields_upstream(rule) for rule in self.rules(Stage.INPUT, exchange))
+
+    def wrap(self, generator: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Return `generator` guarded; see `guard.wrapping.wrap_generator`."""
+        from guard.wrapping import wrap_generator
+
+        return wrap_generator(self, generator, **options)
+
+
+def shields_upstream(rule: Rule) -> bool:
+    """Return whether an input rule forbids that the upstream sees a request before it is judged."""
+    if rule.action in (Action.REDACT, Action.REVISE):
+        return True
+    guarded = ("pii", "secret", "injection")
+    return rule.action is Action.BLOCK and any(categories.group(name.removesuffix("/*")) in guarded for name in rule.category)
+
+
+def wrap(generator: Any, policy: str | Path | Policy = "default", **options: Any) -> Any:  # noqa: ANN401
+    """Return `generator`, a callable or an iterator of text, guarded by `policy`; see `guard.wrapping.wrap_generator`."""
+    return Guard(policy).wrap(generator, **options)
+
+
+def new_exchange(**known: Any) -> Exchange:  # noqa: ANN401
+    """Return an exchange with a fresh random id."""
+    return Exchange(id=f"ex_{secrets.token_hex(12)}", **known)
+
+
+def _single(text: str, stage: Stage, role: str | Role | None) -> tuple[Text, ...]:
+    whose = Role(role) if role else (Role.USER if stage is Stage.INPUT else Role.ASSISTANT)
+    return (Text((Piece("", text),), whose),)
