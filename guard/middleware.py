@@ -1,0 +1,326 @@
+"""`GuardMiddleware`: the guard around any ASGI app. Pure ASGI, so that streams, cancellation and background tasks stay whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from guard import asgi
+from guard.asgi import Answer, App, Call, Disconnected, Headers, Receive, Scope, Send
+from guard.engine import Guard, new_exchange
+from guard.errors import BadMessage, UpstreamError
+from guard.formats import encoding, registry
+from guard.formats.base import Format, Piece, Request, Text
+from guard.formats.openai_errors import error_body
+from guard.judging import Judgement
+from guard.policy.model import Policy
+from guard.relay import Relay
+from guard.values import Action, Decision, Exchange, Item, Location, Role, Stage
+
+log = logging.getLogger("guard")
+
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes of an answer that is not streamed."""
+_REPLACED = (b"content-length", b"content-encoding", b"transfer-encoding", b"etag", b"content-md5", b"digest", b"repr-digest")
+
+
+class GuardMiddleware:
+    """Guards the generation routes of an ASGI app, and passes the others or rejects them, as the policy's `routes` say.
+
+    `Starlette(middleware=[Middleware(GuardMiddleware, policy="default")])`, the same under FastAPI, or
+    `GuardMiddleware(app, policy="default")` around a bare ASGI callable.
+    """
+
+    def __init__(
+        self, app: App, policy: str | Path | Policy = "default", *, guard: Guard | None = None, unknown: str = "pass"
+    ) -> None:
+        """Prepare the guard.
+
+        Args:
+            policy: A shipped policy's name, a path, or a loaded policy; not read where `guard` is given.
+            guard: A guard to share with others.
+            unknown: What happens on routes that no format knows, where the policy does not say: `pass` or `reject`.
+        """
+        self.app = app
+        self.guard = guard or Guard(policy)
+        self._routes = self.guard.policy.routes
+        self._unknown = self._routes.unknown or unknown
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        wire = registry.for_route(scope["method"], path, self._routes)
+        if wire is not None:
+            await _Served(self, wire, scope, receive, send).run()
+        elif self._unknown == "pass" or registry.is_free(scope["method"], path, self._routes):
+            await self._pass(scope, receive, send)
+        else:
+            message = f"{scope['method']} {path} is not guarded by this policy, so it is not served; see `routes` in the policy"
+            await asgi.send_answer(send, 404, error_body(message, status=404, code="unknown_route"))
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self._unknown == "reject":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "not guarded by this policy"})
+            return
+        await self.app(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except UpstreamError as error:
+            await asgi.send_answer(send, error.status, error_body(str(error), status=error.status, code="upstream_error"))
+
+
+class _Served:
+    """One guarded exchange."""
+
+    def __init__(self, middleware: GuardMiddleware, wire: Format, scope: Scope, receive: Receive, send: Send) -> None:
+        self._app = middleware.app
+        self._guard = middleware.guard
+        self._policy = middleware.guard.policy
+        self._speculative = bool(self._policy.routes.speculate) and registry.covers(
+            self._policy.routes.speculate, scope["method"], scope["path"]
+        )
+        self._wire = wire
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._began = time.perf_counter()
+        self._judging = 0.0
+        self._started = False
+        self._input = Decision()
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self._exchange = new_exchange(method=scope["method"], route=scope["path"], headers=headers)
+
+    async def run(self) -> None:
+        """Serve it, whatever comes."""
+        try:
+            raw = await asgi.read_body(self._scope, self._receive, self._policy.limits.body)
+            body = encoding.decode_request(raw, self._exchange.headers, self._policy.limits)
+            request = self._wire.read_request(body)
+            await self._exchange_of(request, asgi.Request(self._scope, self._receive, body))
+        except Disconnected:
+            return
+        except BadMessage as error:
+            await self._error(str(error), error.status, error.code)
+        except UpstreamError as error:
+            await self._error(str(error), error.status, "upstream_error")
+
+    async def _exchange_of(self, request: Request, call: asgi.Request) -> None:
+        self._exchange = _described(self._exchange, request)
+        try:
+            if self._speculative and self._guard.may_speculate(self._exchange):
+                await self._speculate(request, call)
+                return
+            judged = await self._judge(request.document.texts, Stage.INPUT)
+            if await self._refused(request, judged):
+                return
+            body = self._wire.rewrite(request.document, judged.changes) if judged.changes else request.document.raw
+            call = asgi.Request(self._scope, self._receive, body)
+            scope = asgi.with_body(self._scope, body)
+            if request.stream:
+                await self._stream(request, call, Call(self._app, call, scope))
+            else:
+                await self._answer(request, await asgi.call(self._app, call, scope, ANSWER_LIMIT))
+        finally:
+            call.close()
+
+    async def _speculate(self, request: Request, call: asgi.Request) -> None:
+        """Let the upstream work while the input is judged; nothing leaves before the decision, and a block cancels it."""
+        running = Call(self._app, call, asgi.with_body(self._scope, request.document.raw))
+        try:
+            judged = await self._judge(request.document.texts, Stage.INPUT)
+            if await self._refused(request, judged):
+                return
+            await self._stream(request, call, running)
+        finally:
+            await running.stop()
+
+    async def _judge(self, texts: Sequence[Text], stage: Stage) -> Judgement:
+        began = time.perf_counter()
+        judged = await self._guard.judge(texts, stage, self._exchange)
+        self._judging += time.perf_counter() - began
+        if stage is Stage.INPUT:
+            self._input = judged.decision
+        return judged
+
+    async def _refused(self, request: Request, judged: Judgement) -> bool:
+        """Answer with a refusal if the input is blocked; return whether it was."""
+        decision = judged.decision
+        if decision.action is not Action.BLOCK and not judged.unredactable:
+            return False
+        message = decision.message or self._policy.message
+        if not request.stream or self._policy.refusal == "error":
+            status, body = self._wire.refuse(request, message, self._policy.refusal)
+            await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))
+            return True
+        events = [
+            self._wire.refuse_stream(request, None, choice, message, self._policy.refusal, started=False)
+            for choice in range(int(request.extra.get("n", 1)))
+        ]
+        events.append(self._wire.end_stream(request, None, usage=request.usage))
+        headers = [(b"content-type", self._wire.media_type.encode()), *self._headers(Action.BLOCK)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b"".join(events)})
+        return True
+
+    async def _answer(self, request: Request, answer: Answer) -> None:
+        """Judge an answer that is not streamed, and send what may leave of it."""
+        if answer.status in (204, 304) or not answer.body:
+            await self._send_whole(answer, answer.body, self._input.action)
+            return
+        body = encoding.decode_answer(answer.body, answer.headers, ANSWER_LIMIT)
+        kind = _media_type(answer.headers)
+        if kind == self._wire.media_type:
+            await self._whole_stream(request, answer, body)
+        elif kind == "application/json" or kind.endswith("+json"):
+            await self._document(request, answer, body)
+        elif answer.status >= 400:
+            await self._plain_error(answer, body)
+        else:
+            raise UpstreamError(f"the upstream answered {kind or 'without a Content-Type'}, expected application/json")
+
+    async def _document(self, request: Request, answer: Answer, body: bytes) -> None:
+        try:
+            document = self._wire.read_answer(body, request)
+        except BadMessage as error:
+            raise UpstreamError(f"the upstream's answer broke its format: {error}") from error
+        judged = await self._judge(document.texts, Stage.OUTPUT)
+        action = max(self._input.action, judged.decision.action)
+        message = judged.decision.message or self._policy.message
+        blocked = judged.decision.action is Action.BLOCK
+        if judged.all_blocked or (blocked and (self._policy.refusal == "error" or answer.status >= 400)):
+            mode = "error" if answer.status >= 400 else self._policy.refusal
+            status, refusal = self._wire.refuse(request, message, mode)
+            await asgi.send_answer(self._send, status, refusal, self._headers(Action.BLOCK))
+        elif blocked:
+            body = self._wire.refuse_choices(document, judged.changes, judged.blocked, message, self._policy.refusal)
+            await self._send_whole(answer, body, action)
+        else:
+            body = self._wire.rewrite(document, judged.changes) if judged.changes else body
+            await self._send_whole(answer, body, action)
+
+    async def _whole_stream(self, request: Request, answer: Answer, body: bytes) -> None:
+        """Relay a stream that nobody asked for, complete."""
+        relay = self._guard.relay(self._wire, request, self._exchange)
+        chunks = [chunk async for chunk in self._guard.pump(relay, _once(body), b"")]
+        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        await self._send_whole(answer, b"".join(chunks), max(self._input.action, relay.decision.action))
+
+    async def _plain_error(self, answer: Answer, body: bytes) -> None:
+        """Pass on the upstream's error that is not JSON, if its text may leave."""
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as error:
+            raise UpstreamError(f"the upstream answered {answer.status}, and not in UTF-8") from error
+        judged = await self._judge((Text((Piece("", text),), Role.ASSISTANT),), Stage.OUTPUT)
+        blocked = judged.decision.action is Action.BLOCK
+        message = judged.decision.message if blocked else judged.changes.get("", text)
+        await self._error(message, answer.status, "upstream_error")
+
+    async def _stream(self, request: Request, client: asgi.Request, call: Call) -> None:
+        """Relay a streamed answer until it ends, or the client goes."""
+        work = asyncio.create_task(self._relay(request, call))
+        try:
+            await asyncio.wait({work, client.gone}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            await call.stop()
+
+    async def _relay(self, request: Request, call: Call) -> None:
+        await call.head()
+        if not 200 <= call.status < 300 or _media_type(call.headers) != self._wire.media_type:
+            await self._answer(request, Answer(call.status, call.headers, await call.body(ANSWER_LIMIT)))
+            return
+        if not encoding.is_identity(call.headers):
+            raise UpstreamError("the upstream encoded its stream although `identity` was asked for")
+        relay = self._guard.relay(self._wire, request, self._exchange)
+        headers = [(name, value) for name, value in call.headers if name.lower() not in _REPLACED] + self._headers(
+            self._input.action
+        )
+        async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:  # type: ignore[type-var]
+            async for events_now in events:
+                if not self._started and relay.rejection is not None:
+                    status, body = self._wire.refuse(request, relay.rejection, "error")
+                    await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))
+                    self._started = True
+                    break
+                if not self._started:
+                    await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
+                    self._started = True
+                await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
+        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        if relay.rejection is not None:
+            return
+        if not self._started:
+            await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
+            self._started = True
+        await self._send({"type": "http.response.body", "body": self._last_event(relay)})
+
+    def _last_event(self, relay: Relay) -> bytes:
+        return b""
+
+    async def _send_whole(self, answer: Answer, body: bytes, action: Action) -> None:
+        headers = [(name, value) for name, value in answer.headers if name.lower() not in _REPLACED]
+        headers += [*self._headers(action), (b"content-length", str(len(body)).encode())]
+        self._started = True
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _error(self, message: str, status: int, code: str) -> None:
+        if self._started:
+            await self._send({"type": "http.response.body", "body": self._wire.stream_error(message, code=code)})
+            return
+        self._started = True
+        body = self._wire.error(message, status=status, code=code)
+        await asgi.send_answer(self._send, status, body, self._headers(self._input.action))
+
+    def _headers(self, action: Action) -> Headers:
+        total = (time.perf_counter() - self._began) * 1000
+        return [
+            (b"x-guard-exchange", self._exchange.id.encode()),
+            (b"x-guard-policy", self._policy.digest.encode()),
+            (b"x-guard-action", action.word.encode()),
+            (b"server-timing", f"guard;dur={self._judging * 1000:.2f}, total;dur={total:.2f}".encode()),
+        ]
+
+
+def _described(exchange: Exchange, request: Request) -> Exchange:
+    prompt = tuple(
+        Item(text.joined, Stage.INPUT, text.role, Location(text.pieces[0].pointer, text.choice))
+        for text in request.document.texts
+        if text.pieces
+    )
+    return Exchange(exchange.id, exchange.method, exchange.route, exchange.headers, request.model, exchange.caller, prompt)
+
+
+def _media_type(headers: Headers) -> str:
+    value = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+    return value.partition(b";")[0].strip().decode("latin-1").lower()
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _until_broken(call: Call, relay: Relay) -> AsyncIterator[bytes]:
+    """Yield the upstream's bytes; if it breaks off, tell the relay, which judges what is held and tells the client."""
+    try:
+        async for chunk in call.chunks():
+            yield chunk
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        log.warning("the upstream broke off its stream: %s", type(error).__name__)
+        relay.fail("the upstream broke off its stream", "upstream_error")
