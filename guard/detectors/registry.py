@@ -64,7 +64,7 @@ _OWN: dict[str, Kind] = {
             options={
                 "patterns": Option("list", "each with `pattern`, `category`, and optionally `score`, `views`, `group`"),
                 "words": Option("list", "words or phrases to find however they are spelled"),
-                "words_file": Option("string", "a file with one word a line, relative to the policy"),
+                "words_file": Option("string", "a file with one word a line, relative to the policy", path=True),
                 "category": Option("string", "the category of the words"),
                 "score": Option("number", "the score of a word", minimum=0, maximum=1),
             },

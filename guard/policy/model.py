@@ -113,6 +113,7 @@ class Option:
     Attributes:
         type: `number`, `integer`, `string`, `boolean`, `strings` (a list), `mapping`, `list` or `any`.
         minimum: Lowest number allowed; None where there is no bound.
+        path: Whether a string names a file; it is relative to the policy that says it, and absolute once the policy is loaded.
     """
 
     type: str
@@ -121,6 +122,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     required: bool = False
+    path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,16 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """A detector as the policy declares it: which implementation, with which options."""
+    """A detector as the policy declares it: which implementation, with which options.
+
+    Attributes:
+        files: For each option that names a file: the SHA-256 of what it held when the policy was loaded.
+    """
 
     name: str
     use: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

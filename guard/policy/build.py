@@ -1,0 +1,58 @@
+"""Give meaning to a merged policy: references looked up, options checked, conditions compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from guard.errors import Problem
+from guard.policy.detector_options import build_detector
+from guard.policy.merge import Draft, Fields, Merged, members, without_invalid
+from guard.policy.model import Kind, Limits, Mapped, Policy, Principle, Routes
+from guard.policy.node import Node
+from guard.policy.rule_fields import RuleBuilder
+
+
+def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) -> Policy:
+    """Return the policy without its name, sources and digest; it is only to be used where `problems` stays empty."""
+    built = [build_detector(draft, kinds, problems) for draft in merged.detectors.values()]
+    detectors = {config.name: config for config in built if config is not None}
+    own = tuple(dict.fromkeys(node.value for node in merged.categories if isinstance(node.value, str)))
+    builder = RuleBuilder(merged, detectors, kinds, own, problems)
+    rules = [builder.build(draft) for draft in merged.rules.values()]
+    return Policy(
+        name="",
+        rules=tuple(rule for rule in rules if rule is not None),
+        detectors=detectors,
+        principles=tuple(_principle(draft) for draft in merged.principles.values()),
+        routes=_routes(merged),
+        limits=Limits(**_plain(merged.settings.get("limits", {}))),
+        categories=own,
+        **_policy_defaults(merged.settings.get("defaults", {})),
+    )
+
+
+def _principle(draft: Draft) -> Principle:
+    return Principle(**{"text": "", **_plain(draft.fields)})
+
+
+def _policy_defaults(defaults: Fields) -> dict[str, Any]:
+    given = _plain(defaults)
+    if "timeout" in given:
+        given["timeout"] = float(given["timeout"])
+    return {name: given[name] for name in ("message", "refusal", "release", "timeout") if name in given}
+
+
+def _routes(merged: Merged) -> Routes:
+    given = _plain(merged.settings.get("routes", {}))
+    lists = {name: tuple(given[name]) for name in ("allow", "speculate") if name in given}
+    return Routes(unknown=given.get("unknown", ""), mapped=tuple(map(_mapped, merged.mapped.values())), **lists)
+
+
+def _mapped(node: Node) -> Mapped:
+    given = {"path": "", "input": (), "output": (), **_plain(members(node))}
+    return Mapped(**{**given, "input": tuple(given["input"]), "output": tuple(given["output"])})
+
+
+def _plain(fields: Fields) -> dict[str, Any]:
+    return {name: node.plain for name, node in without_invalid(fields)}

@@ -1,0 +1,70 @@
+"""The digest of a policy: what a decision, a record and a report name it by.
+
+Whatever changes behaviour changes the digest; comments, file names, the order of keys, reasons and names of people's own do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from guard.policy.model import DetectorConfig, Policy, Rule
+
+
+def digest(policy: Policy, versions: Mapping[str, str]) -> str:
+    """Return 64 hexadecimal digits: SHA-256 of the resolved policy as canonical JSON.
+
+    Args:
+        policy: The policy; its own `digest`, `name` and `sources` play no part.
+        versions: The version of each detector, by its name in the policy; empty where none has been built yet.
+    """
+    text = json.dumps(canonical(policy, versions), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def canonical(policy: Policy, versions: Mapping[str, str]) -> dict[str, Any]:
+    """Return all that the digest covers, as plain JSON values in which equal policies are equal."""
+    return {
+        "schema": 1,
+        "principles": [[entry.id, entry.text, entry.critique, entry.revision] for entry in policy.principles],
+        "detectors": {name: _detector(config, versions.get(name, "")) for name, config in policy.detectors.items()},
+        "rules": [_rule(rule) for rule in policy.rules],
+        "message": policy.message,
+        "refusal": policy.refusal,
+        "release": policy.release,
+        "timeout": float(policy.timeout),
+        "routes": {
+            "unknown": policy.routes.unknown,
+            "allow": sorted(policy.routes.allow),
+            "mapped": sorted([m.method, m.path, sorted(m.input), sorted(m.output), m.other] for m in policy.routes.mapped),
+            "speculate": sorted(policy.routes.speculate),
+        },
+        "limits": [policy.limits.body, policy.limits.depth, policy.limits.stream_event],
+        "categories": sorted(policy.categories),
+    }
+
+
+def _detector(config: DetectorConfig, version: str) -> dict[str, Any]:
+    options = {name: value for name, value in config.options.items() if name not in config.files}
+    return {"use": config.use, "options": options, "files": dict(config.files), "version": version}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "principle": rule.principle,
+        "on": sorted(rule.on),
+        "detect": sorted(rule.detect),
+        "category": sorted(rule.category),
+        "threshold": float(rule.threshold),
+        "action": rule.action.word,
+        "message": rule.message,
+        "redact": [rule.redact.kind, rule.redact.keep, rule.redact.label],
+        "roles": sorted(rule.roles),
+        "when": rule.when.source if rule.when else "",
+        "turns": rule.turns,
+        "overrides": sorted(rule.overrides),
+        "on_error": rule.on_error.word,
+    }

@@ -1,0 +1,211 @@
+"""What is wrong, doubtful or worth knowing about a policy that loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from guard import categories
+from guard.policy.conditions import CelCondition
+from guard.policy.model import Kind, Policy, Rule
+from guard.policy.shapes import listed
+from guard.policy.speculation import rules_against_speculation
+from guard.values import Action, Exchange, Role, Stage
+
+
+class Level(StrEnum):
+    """How much a remark matters."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing that lint says.
+
+    Attributes:
+        code: Stable; such as `L001`.
+        subject: The id of the rule, principle or detector that is meant; empty for the policy as a whole.
+        hint: The way out; empty where there is nothing to do.
+    """
+
+    level: Level
+    code: str
+    subject: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        subject = f" {self.subject}:" if self.subject else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{self.level.value} {self.code}:{subject} {self.message}{hint}"
+
+
+def lint(policy: Policy, kinds: Mapping[str, Kind]) -> list[Remark]:
+    """Return remarks on a loaded policy, the gravest first.
+
+    Args:
+        policy: As `load` gave it.
+        kinds: Those it was loaded with.
+    """
+    remarks = [remark for check in _CHECKS for remark in check(policy, kinds)]
+    return sorted(remarks, key=lambda remark: (list(Level).index(remark.level), remark.code))
+
+
+def _reports(rule: Rule, policy: Policy, kinds: Mapping[str, Kind]) -> set[str]:
+    """Return the kinds of detector, of those that the rule reads, that can report one of its categories."""
+    configs = [policy.detectors[name] for name in rule.detect]
+    return {config.use for config in configs if any(_hits(rule, name) for name in kinds[config.use].categories(config.options))}
+
+
+def _hits(rule: Rule, category: str) -> bool:
+    return any(categories.matches(pattern, category) for pattern in rule.category)
+
+
+def _unreachable_categories(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    for rule in policy.rules:
+        configs = [policy.detectors[name] for name in rule.detect]
+        reported = [name for config in configs for name in kinds[config.use].categories(config.options)]
+        for pattern in rule.category:
+            if not any(categories.matches(pattern, name) for name in reported):
+                level = Level.ERROR if rule.action > Action.FLAG else Level.WARNING
+                message = f"no detector that it reads can report `{pattern}`"
+                yield Remark(
+                    level, "L001", rule.id, message, f"they report {listed(dict.fromkeys(reported))}" if reported else ""
+                )
+
+
+def _redaction_without_spans(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    for rule in policy.rules:
+        vague = [use for use in sorted(_reports(rule, policy, kinds)) if not kinds[use].spans]
+        if rule.action is Action.REDACT and vague:
+            message = f"it redacts what `{vague[0]}` finds, which does not say where: whole passages go"
+            yield Remark(Level.ERROR, "L002", rule.id, message, "use block, or a detector that gives spans")
+
+
+_ROLES_OF: Mapping[Stage, frozenset[Role]] = {
+    Stage.INPUT: frozenset(Role),
+    Stage.OUTPUT: frozenset({Role.ASSISTANT, Role.TOOL_CALL, Role.TOOL_RESULT}),
+}
+
+
+def _never_asked(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    for rule in policy.rules:
+        if all(rule.roles.isdisjoint(_ROLES_OF[stage]) for stage in rule.on):
+            roles = listed(sorted(rule.roles))
+            message = f"it never fires: no text of its stage is written by {roles}"
+            yield Remark(Level.ERROR, "L003", rule.id, message, "name the `roles` that it reads")
+
+
+def _always_fires(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    for rule in policy.rules:
+        if rule.threshold == 0:
+            level = Level.ERROR if rule.action > Action.FLAG else Level.WARNING
+            yield Remark(level, "L004", rule.id, "its threshold is 0: every score reaches it", "raise the threshold")
+
+
+def _shadowed(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    for index, rule in enumerate(policy.rules):
+        for other in policy.rules[:index] + policy.rules[index + 1 :]:
+            same = _covers(other, rule)
+            if same and (other.action > rule.action or not _covers(rule, other) or policy.rules.index(other) < index):
+                message = f"whatever it fires on makes `{other.id}` ({other.action.word}) fire too"
+                yield Remark(Level.WARNING, "L005", rule.id, message, "leave one of the two out")
+                break
+
+
+def _covers(wider: Rule, rule: Rule) -> bool:
+    """Return whether `wider` fires wherever `rule` does and asks for at least as much, in the same way."""
+    if Action.ALLOW in (wider.action, rule.action) or wider.action < rule.action or Action.REDACT in (wider.action, rule.action):
+        return False
+    return (
+        (wider.when is None or (rule.when is not None and wider.when.source == rule.when.source))
+        and wider.on >= rule.on
+        and wider.roles >= rule.roles
+        and set(wider.detect) >= set(rule.detect)
+        and all(any(_includes(pattern, other) for pattern in wider.category) for other in rule.category)
+        and wider.threshold <= rule.threshold
+        and wider.turns in ("all", rule.turns)
+        and (wider.on_error >= rule.on_error)
+        and (wider.message == rule.message or rule.action < Action.BLOCK)
+        and rule.principle in ("", wider.principle)
+    )
+
+
+def _includes(pattern: str, other: str) -> bool:
+    return pattern == other or (not other.endswith("/*") and categories.matches(pattern, other))
+
+
+def _unused(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    served = {rule.principle for rule in policy.rules}
+    for principle in policy.principles:
+        if principle.id not in served:
+            yield Remark(
+                Level.INFO, "L006", principle.id, "no rule serves this principle", "it still guides critique and training"
+            )
+    read = {name for rule in policy.rules for name in rule.detect}
+    for name in policy.detectors:
+        if name not in read:
+            yield Remark(Level.WARNING, "L007", name, "no rule reads this detector", "leave it out")
+
+
+def _fails_open(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    if policy.release == "optimistic":
+        message = "streams are released before they are judged; a violation is cut off, not prevented"
+        yield Remark(Level.WARNING, "L008", "", message, "set `defaults.release` to judged")
+    for rule in policy.rules:
+        if rule.action > Action.FLAG and rule.on_error < Action.BLOCK:
+            message = f"texts pass when its detector fails (`on_error: {rule.on_error.word}`)"
+            yield Remark(Level.WARNING, "L009", rule.id, message, "set `on_error` to block")
+        if isinstance(rule.when, CelCondition) and rule.when.headers and rule.action > Action.FLAG:
+            if any(rule.when.holds(stage, Exchange("")) for stage in rule.on):
+                message = f"a client can switch it off by a header ({listed(rule.when.headers)})"
+                yield Remark(Level.WARNING, "L010", rule.id, message, "let the condition hold only where the header is set")
+
+
+def _cost_to_streams(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    for rule in policy.rules:
+        if Stage.OUTPUT not in rule.on:
+            continue
+        if rule.action is Action.ALLOW:
+            yield Remark(Level.INFO, "L020", rule.id, "an exception: streams that it may apply to are released whole")
+        whole = [name for name in rule.detect if kinds[policy.detectors[name].use].reach == "whole"]
+        held = [name for name in rule.detect if kinds[policy.detectors[name].use].reach in ("window", "spans")]
+        if rule.action > Action.FLAG and whole:
+            yield Remark(Level.INFO, "L021", rule.id, f"streams are released whole: `{whole[0]}` judges whole texts")
+        elif rule.action > Action.FLAG and held:
+            yield Remark(Level.INFO, "L022", rule.id, f"streams are held for the windows of `{held[0]}`")
+
+
+def _speculation(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    level = Level.ERROR if policy.routes.speculate else Level.INFO
+    for rule in rules_against_speculation(policy):
+        message = "it switches speculation off: it protects more than the client"
+        yield Remark(level, "L030", rule.id, message, "empty `routes.speculate`" if policy.routes.speculate else "")
+
+
+def _untested(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    if policy.sources:
+        path = Path(policy.sources[-1])
+        if not path.with_name(f"{path.stem}_test.yaml").is_file():
+            yield Remark(
+                Level.WARNING, "L040", "", f"no {path.stem}_test.yaml beside it", "write tests and run `guard policy test`"
+            )
+
+
+_CHECKS = (
+    _unreachable_categories,
+    _redaction_without_spans,
+    _never_asked,
+    _always_fires,
+    _shadowed,
+    _unused,
+    _fails_open,
+    _cost_to_streams,
+    _speculation,
+    _untested,
+)

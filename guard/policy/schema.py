@@ -1,0 +1,201 @@
+"""What a policy file of version 1 may say: every key, its type, its allowed values, and what it means in one line.
+
+The one place that knows the language; the loader checks against it and documentation is written from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from guard import categories
+from guard.policy.model import Limits, Option
+from guard.policy.shapes import Anything, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
+from guard.values import Role
+
+_HARM_ROLES = frozenset({Role.USER, Role.ASSISTANT, Role.TOOL_CALL, Role.TOOL_RESULT})
+_PERSONAL_ROLES = frozenset({Role.USER, Role.ASSISTANT})
+_INSTRUCTION_ROLES = frozenset({Role.USER, Role.TOOL_RESULT})
+
+DEFAULT_ROLES: Mapping[str, frozenset[Role]] = {
+    "secret": frozenset(Role),
+    "pii": _PERSONAL_ROLES,
+    "injection": _INSTRUCTION_ROLES,
+    "jailbreak": _INSTRUCTION_ROLES,
+    "obfuscation": _INSTRUCTION_ROLES,
+    **dict.fromkeys(("hate", "harassment", "self-harm", "sexual", "violence", "illicit"), _HARM_ROLES),
+    **dict.fromkeys(("toxicity", "profanity", "harmful-request", "harmful-response", "image"), _HARM_ROLES),
+}
+"""Whose words a rule reads where it does not say, by the group of its categories."""
+
+OTHER_ROLES = _HARM_ROLES
+"""The same for groups that the table does not have, a policy's own categories among them."""
+
+ROLE_WORDS: Mapping[str, frozenset[Role]] = {
+    **{role.value: frozenset({role}) for role in Role},
+    "tool": frozenset({Role.TOOL_CALL, Role.TOOL_RESULT}),
+}
+"""What `roles:` may name."""
+
+
+def default_roles(patterns: Iterable[str]) -> frozenset[Role]:
+    """Return whose words a rule on these categories reads where it does not say."""
+    return frozenset().union(*(DEFAULT_ROLES.get(categories.group(pattern), OTHER_ROLES) for pattern in patterns))
+
+
+ID = Text("an id (letters, digits, `-`, `_` and `.`, at most 64)", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+CATEGORY_PATTERN = Text("a category (`group`, `group/kind` or `group/*`)", r"[a-z0-9][a-z0-9_-]*(/([a-z0-9_-]+|\*))?")
+OWN_CATEGORY = Text("a category (`group` or `group/kind`, lower case)", r"[a-z0-9][a-z0-9_-]*(/[a-z0-9_-]+)?")
+ROUTE = Text("a method and a path, such as `GET /v1/models`", r"[A-Z]+ /[^\s?#]*")
+SELECTOR = Text("a selector, such as `messages[*].text`", r"[^\s]+", longest=200)
+ON_ERROR = Word(("allow", "flag", "block"), later={"redact": "use block", "revise": "use block"})
+THRESHOLD = Number(0, 1)
+MESSAGE = Text("a text of at most 2,000 characters", longest=2_000)
+
+_ONCE_BUILT = "leave it out"
+
+PRINCIPLE = Record(
+    {
+        "id": Field(ID, "how rules name it", required=True),
+        "text": Field(Text(), "the principle, in prose", required=True),
+        "critique": Field(Text(), "what a critic is asked about an answer"),
+        "revision": Field(Text(), "how an answer that breaks it is to be rewritten"),
+    }
+)
+
+REDACT = Record(
+    {
+        "with": Field(
+            Word(("label", "mask", "hash"), later={"token": "use hash"}),
+            "how it is made unreadable: [EMAIL], ****1111 or a digest",
+        ),
+        "keep": Field(Number(0, 16, integer=True), "with `mask`: how many characters stay readable at the end"),
+        "label": Field(
+            Text("a word of letters, digits, `-` and `_`", r"[A-Za-z0-9_-]{1,32}"), "with `label`: the word in the brackets"
+        ),
+    },
+    word="with",
+)
+
+RULE = Record(
+    {
+        "id": Field(ID, "the name under which decisions report it"),
+        "principle": Field(ID, "the id of the principle that it serves"),
+        "on": Field(ListOf(Word(("input", "output")), single=True, empty=False), "which way the text travels; both where absent"),
+        "detect": Field(ListOf(ID, single=True, empty=False), "names of the detectors whose findings it reads"),
+        "category": Field(ListOf(CATEGORY_PATTERN, single=True, empty=False), "the categories it fires on"),
+        "threshold": Field(THRESHOLD, "it fires on scores of at least this"),
+        "action": Field(
+            Word(("allow", "flag", "redact", "block"), later={"revise": "use block or redact"}), "what happens when it fires"
+        ),
+        "message": Field(MESSAGE, "what the client is told when it blocks"),
+        "redact": Field(REDACT, "how what it found is made unreadable"),
+        "roles": Field(
+            ListOf(Word(tuple(ROLE_WORDS)), single=True, empty=False), "whose words it reads; by category where absent"
+        ),
+        "when": Field(Text("a condition in CEL", longest=2_000), "a condition on the request and its caller"),
+        "turns": Field(Word(("all", "new", "last")), "which user turns of a conversation it reads"),
+        "overrides": Field(ListOf(ID, single=True, empty=False), "with `allow`: the rules that do not apply to what it matched"),
+        "on_error": Field(ON_ERROR, "what happens when one of its detectors gives no verdict"),
+        "override": Field(ID, "instead of `id`: the inherited rule whose fields it changes"),
+        "disable": Field(ID, "instead of `id`: the inherited rule that it switches off"),
+        "locked": Field(Truth(), "whether policies that extend this one must keep it as it is"),
+        "reason": Field(Text(), "why, for whoever reads the policy"),
+    },
+    later={"schedule": _ONCE_BUILT, "store": _ONCE_BUILT, "revise": _ONCE_BUILT},
+)
+
+DETECTOR = Record(
+    {
+        "use": Field(ID, "the kind of detector"),
+        "override": Field(Truth(), "whether it changes an inherited detector's options"),
+    },
+    word="use",
+    open=True,
+)
+
+DEFAULTS = Record(
+    {
+        "on_error": Field(ON_ERROR, "for this file's rules above `flag` that do not say"),
+        "threshold": Field(THRESHOLD, "for this file's rules that do not say"),
+        "message": Field(MESSAGE, "for this file's rules that do not say"),
+        "timeout": Field(Number(0.001, 600), "seconds that a detector may take over a batch"),
+        "refusal": Field(Word(("message", "field", "error")), "how a refusal is shown to the client"),
+        "release": Field(Word(("judged", "whole", "optimistic")), "how streams are released"),
+    },
+    later={"store": _ONCE_BUILT},
+)
+
+MAPPED = Record(
+    {
+        "path": Field(Text("a path, such as `/generate`", r"/[^\s?#]*"), "the route; `*` matches one segment", required=True),
+        "method": Field(Text("a method, such as `POST`", r"[A-Z]+"), "`POST` where absent"),
+        "input": Field(ListOf(SELECTOR, single=True, empty=False), "where the request's texts are", required=True),
+        "output": Field(ListOf(SELECTOR, single=True, empty=False), "where the answer's texts are", required=True),
+        "other": Field(Word(("judge", "drop", "pass")), "what happens to strings that no selector names"),
+    }
+)
+
+ROUTES = Record(
+    {
+        "unknown": Field(Word(("reject", "pass")), "what happens to routes that no format knows"),
+        "allow": Field(ListOf(ROUTE), "routes without text, which pass"),
+        "mapped": Field(ListOf(MAPPED), "JSON routes that no format knows"),
+        "speculate": Field(ListOf(ROUTE), "routes whose upstream may start while the input is judged"),
+    }
+)
+
+LIMITS = Record(
+    {
+        "body": Field(Number(1_024, 2**31, integer=True), f"bytes of a body; {Limits().body} where absent"),
+        "depth": Field(Number(2, 500, integer=True), f"levels of nesting of a JSON body; {Limits().depth} where absent"),
+        "stream_event": Field(
+            Number(1_024, 2**28, integer=True), f"bytes of one event of a stream; {Limits().stream_event} where absent"
+        ),
+    }
+)
+
+POLICY = Record(
+    {
+        "version": Field(Number(1, 1, integer=True), "the version of this language: 1", required=True),
+        "name": Field(
+            Text("a name of at most 100 characters", r"[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*", 100), "the file's name where absent"
+        ),
+        "description": Field(Text(), "what the policy is for"),
+        "extends": Field(
+            ListOf(Text("a shipped policy's name or a path", r"[^\x00-\x1f\x7f]+", 1_000), single=True), "policies it builds upon"
+        ),
+        "principles": Field(ListOf(PRINCIPLE), "the constitution"),
+        "detectors": Field(MapOf(ID, DETECTOR), "what looks at the texts, by name"),
+        "rules": Field(ListOf(RULE), "what happens when something is found"),
+        "defaults": Field(DEFAULTS, "what holds where a rule does not say"),
+        "routes": Field(ROUTES, "which routes are guarded"),
+        "limits": Field(LIMITS, "sizes beyond which a message is refused"),
+        "categories": Field(ListOf(OWN_CATEGORY), "categories of the policy's own"),
+    },
+    later={"store": _ONCE_BUILT, "schedule": _ONCE_BUILT, "include": "use `extends`"},
+)
+
+_OPTION_SHAPES: Mapping[str, Shape] = {
+    "string": Text(),
+    "boolean": Truth(),
+    "strings": ListOf(Text()),
+    "mapping": Record({}, open=True),
+    "list": ListOf(Anything()),
+    "any": Anything(),
+}
+
+
+def option_shape(option: Option) -> Shape:
+    """Return the shape that a detector's option declares."""
+    if option.type in ("number", "integer"):
+        return Number(option.minimum, option.maximum, integer=option.type == "integer")
+    if option.choices:
+        word = Word(option.choices)
+        return ListOf(word) if option.type == "strings" else word
+    return _OPTION_SHAPES[option.type]
+
+
+def options_record(options: Mapping[str, Option]) -> Record:
+    """Return what may stand beside `use:` for a kind of detector with these options."""
+    fields = {name: Field(option_shape(option), option.summary, option.required) for name, option in options.items()}
+    return Record({**DETECTOR.fields, **fields})
