@@ -127,9 +127,7 @@ class PatternScanner:
         for view in reading.views:
             lens = self._lenses[view.name]
             if view.name == _SEGMENTS:
-                if view.settled == len(view.text):
-                    known = base + view.known(len(view.text))
-                    fresh += lens.finish(view, base, {}, length, dated=False, known=known)
+                fresh += lens.segment(view, base)
                 continue
             begun = starts[view.name] = dict(mark.starts.get(view.name, {}))
             under = lens.follow(view, base, begun, fresh)
@@ -155,8 +153,7 @@ class PatternScanner:
         for view in reading.views:
             lens = self._lenses[view.name]
             if view.name == _SEGMENTS:
-                known = mark.keep + view.known(len(view.text))
-                fresh += lens.finish(view, mark.keep, {}, length, dated=False, known=known)
+                fresh += lens.segment(view, mark.keep)
             else:
                 fresh += lens.finish(view, mark.keep, mark.starts.get(view.name, {}), length, dated=dated)
         _report(fresh, mark.reported, found)
@@ -205,15 +202,20 @@ class _Lens:
                 first = min(first, under)
         return first
 
-    def finish(
-        self, view: View, base: int, starts: Mapping[int, int], length: int, *, dated: bool, known: int | None = None
-    ) -> list[_Found]:
-        """Return what is found in a view that ends here; `known` stands for all, else it is worked out where `dated`."""
+    def finish(self, view: View, base: int, starts: Mapping[int, int], length: int, *, dated: bool) -> list[_Found]:
+        """Return what is found in a view that ends here, with `length`; when it was known is worked out where `dated`."""
         text = Encoded(view.text)
         found: list[_Found] = []
-        for hit in self._matcher.final(text, starts, 0 if known is not None else _floor(base, text), dated=dated):
-            when = known if known is not None else length if hit.known is None else base + view.known(hit.known)
-            found += self._found(view, base, hit, when)
+        for hit in self._matcher.final(text, starts, _floor(base, text), dated=dated):
+            found += self._found(view, base, hit, length if hit.known is None else base + view.known(hit.known))
+        return found
+
+    def segment(self, view: View, base: int) -> list[_Found]:
+        """Return what is found in a decoded text, which is there as soon as the whole of it is certain."""
+        known = base + view.known(len(view.text))
+        found: list[_Found] = []
+        for hit in self._matcher.final(Encoded(view.text), {}, 0, dated=False):
+            found += self._found(view, base, hit, known)
         return found
 
     def _found(self, view: View, base: int, hit: Hit, known: int) -> Iterator[_Found]:

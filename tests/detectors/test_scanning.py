@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -21,9 +22,31 @@ PATTERNS = (
     Pattern(r"\bba\b", "custom/word", views=("raw", "canonical")),
     Pattern("(?s)<.*?>", "custom/tag"),
     Pattern("^c|c$", "custom/edge"),
+    Pattern("ab+ ", "custom/all", views=("raw", "canonical", "folded", "decoded")),
+    Pattern("^abb?c", "custom/start", views=("folded",)),
     Pattern("[ab]{2,5}", "custom/part", accept=lambda text: [(1, 2)] if text[1] == "b" else []),
 )
-TEXTS = st.lists(st.sampled_from(["a", "b", "c", " ", "key=", "<", ">", "é", "ba", "\u200b", "aab"]), max_size=14).map("".join)
+ENCODED = b64encode(b"an ab in what is encoded ab key=abc").decode()
+PIECES = [
+    "a",
+    "b",
+    "c",
+    " ",
+    "key=",
+    "<",
+    ">",
+    "é",
+    "ba",
+    "\u200b",
+    "aab",
+    "\u0301",
+    "&#97;",
+    "a b c",
+    " ab ",
+    "ｂ",
+    f" {ENCODED} ",
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 REACHES = st.sampled_from([3, 5, 9, 4096])
 CHOICES = st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=4, unique=True)
 
