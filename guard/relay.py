@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from guard.actions import Marked, Replacement, redact, replacements
 from guard.errors import BadMessage
+from guard.formats import arguments
 from guard.formats.base import Delta, EndOfStream, Format, Frame, Part, Piece, Request
 from guard.policy.model import Policy
 from guard.streaming import ChoiceJudge, Window
@@ -199,7 +200,7 @@ class Relay:
         lane.ended = True
         deltas = {delta.track: delta for held in lane.queue for delta, _, _ in held.stretches if delta.whole}
         for track, text in lane.whole.items():
-            for piece in self._wire.split(text):
+            for piece in arguments.split(text):
                 lane.judge.feed(_leaf(track, piece), deltas[track].role, piece.text)
         lane.judge.close()
 
@@ -303,7 +304,7 @@ class Relay:
             return True
         for track, text in lane.whole.items():
             changes: dict[str, str] = {}
-            for piece in self._wire.split(text):
+            for piece in arguments.split(text):
                 marked = [
                     Marked(entry.span, entry.redactor, entry.category) for entry in lane.judge.redacted(_leaf(track, piece))
                 ]
@@ -311,7 +312,7 @@ class Relay:
                     raise BadMessage("a key of a tool call's arguments would have to be redacted", code="content_filter")
                 if marked:
                     changes[piece.pointer] = redact(piece.text, marked)
-            lane.instead[track] = self._wire.join(text, changes) if changes else None
+            lane.instead[track] = arguments.join(text, changes) if changes else None
         return True
 
     def _whole_text(self, lane: _Lane, held: _Held, delta: Delta) -> str:

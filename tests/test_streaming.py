@@ -17,10 +17,20 @@ WINDOWS = st.one_of(
     st.builds(WindowReach, after=st.integers(1, 6), most=st.integers(7, 12), context=st.integers(0, 4)),
     st.just(WholeReach()),
 )
+
+
+def words(alphabet: str, size: int, count: int) -> st.SearchStrategy[tuple[str, ...]]:
+    """Words of which none begins another, so that each is certain with its last letter."""
+    drawn = st.lists(st.text(alphabet, min_size=1, max_size=size), min_size=1, max_size=count)
+    return drawn.map(
+        lambda found: tuple(word for word in found if not any(word.startswith(other) and word != other for other in found))
+    )
+
+
 TOYS = st.lists(
     st.one_of(
-        st.builds(Words, st.just("words"), st.lists(st.text("ab.", min_size=1, max_size=4), min_size=1, max_size=3).map(tuple)),
-        st.builds(Words, st.just("others"), st.lists(st.text("b c", min_size=1, max_size=3), min_size=1, max_size=2).map(tuple)),
+        st.builds(Words, st.just("words"), words("ab.", 4, 3)),
+        st.builds(Words, st.just("others"), words("b c", 3, 2)),
         st.builds(Marks, st.just("windows"), st.sampled_from("abc"), WINDOWS, st.booleans()),
         st.builds(Marks, st.just("panes"), st.sampled_from(["ca", "bb"]), WINDOWS, st.booleans()),
     ),
