@@ -20,7 +20,7 @@ _WAITING_CHUNKS = 8
 """Chunks of an answer that wait unread before the app that sends them is made to wait."""
 
 
-class Disconnected(Exception):  # noqa: N818 - it is news, not an error
+class Disconnected(Exception):
     """The client is gone."""
 
 

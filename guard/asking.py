@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from guard.streaming import Window
@@ -85,7 +84,7 @@ async def pump(
     detectors: Mapping[str, Detector],
     seconds: float,
     heartbeat: Piece | None = None,
-) -> AsyncIterator[Piece]:
+) -> AsyncGenerator[Piece]:
     """Drive a stream: read its source, ask the detectors, yield what may leave.
 
     Reads no further than the consumer takes, so a slow client slows its upstream.
@@ -145,13 +144,13 @@ def pump_sync(stream: Judged[Piece], source: Iterable[Piece], detectors: Mapping
 
 async def closing(source: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
     """Yield from `source`, and close it whatever happens, so that its upstream is let go."""
-    if hasattr(source, "aclose"):
-        async with aclosing(source):
-            async for piece in source:
-                yield piece
-    else:
+    try:
         async for piece in source:
             yield piece
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()
 
 
 async def _next(source: AsyncIterator[Piece]) -> Piece | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from guard import categories
 from guard.asking import ask, ask_sync, pump, pump_sync
 from guard.detectors.registry import build, kinds
 from guard.formats.base import Format, Piece, Request, Text
@@ -18,11 +17,12 @@ from guard.policy.decide import active_rules
 from guard.policy.digest import digest
 from guard.policy.load import load
 from guard.policy.model import Policy, Rule
+from guard.policy.speculation import rules_against_speculation
 from guard.ports import Recorder
 from guard.relay import Relay
 from guard.streaming import ChoiceJudge
 from guard.text_stream import TextStream
-from guard.values import Action, Decision, Detector, Exchange, Role, Stage
+from guard.values import Decision, Detector, Exchange, Role, Stage
 
 
 class Guard:
@@ -44,6 +44,7 @@ class Guard:
         versions = {name: detector.version for name, detector in self.detectors.items()}
         self.policy = replace(loaded, digest=digest(loaded, versions))
         self._recorder = recorder
+        self._against_speculation = {rule.id for rule in rules_against_speculation(self.policy)}
         self._unconditional = all(rule.when is None for rule in self.policy.rules)
         self._rules = {stage: tuple(rule for rule in self.policy.rules if stage in rule.on) for stage in Stage}
 
@@ -111,7 +112,7 @@ class Guard:
         """Return a relay for a streamed answer to `request`."""
         return Relay(self.policy, wire, request, lambda choice: self.judge_of(exchange, choice))
 
-    def pump(self, relay: Relay, source: AsyncIterator[bytes], heartbeat: bytes) -> AsyncIterator[bytes]:
+    def pump(self, relay: Relay, source: AsyncIterator[bytes], heartbeat: bytes) -> AsyncGenerator[bytes]:
         """Drive a relay with the upstream's bytes; yields what the client may see."""
         return pump(relay, source, self.detectors, self.policy.timeout, heartbeat)
 
@@ -135,25 +136,14 @@ class Guard:
             yield refused(stream.judge.decision)
 
     def may_speculate(self, exchange: Exchange) -> bool:
-        """Return whether the upstream may start before the input is judged: whether every rule that may act protects the client only.
-
-        A rule that redacts, or blocks personal data, secrets or injections, protects somebody else from the request.
-        """
-        return not any(shields_upstream(rule) for rule in self.rules(Stage.INPUT, exchange))
+        """Return whether the upstream may start before the input is judged, as no rule shields it."""
+        return self._against_speculation.isdisjoint(rule.id for rule in self.rules(Stage.INPUT, exchange))
 
     def wrap(self, generator: Any, **options: Any) -> Any:  # noqa: ANN401
         """Return `generator` guarded; see `guard.wrapping.wrap_generator`."""
         from guard.wrapping import wrap_generator
 
         return wrap_generator(self, generator, **options)
-
-
-def shields_upstream(rule: Rule) -> bool:
-    """Return whether an input rule forbids that the upstream sees a request before it is judged."""
-    if rule.action in (Action.REDACT, Action.REVISE):
-        return True
-    guarded = ("pii", "secret", "injection")
-    return rule.action is Action.BLOCK and any(categories.group(name.removesuffix("/*")) in guarded for name in rule.category)
 
 
 def wrap(generator: Any, policy: str | Path | Policy = "default", **options: Any) -> Any:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -249,7 +250,7 @@ class _Served:
         headers = [(name, value) for name, value in call.headers if name.lower() not in _REPLACED] + self._headers(
             self._input.action
         )
-        async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:  # type: ignore[type-var]
+        async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
             async for events_now in events:
                 if not self._started and relay.rejection is not None:
                     status, body = self._wire.refuse(request, relay.rejection, "error")
@@ -266,10 +267,13 @@ class _Served:
         if not self._started:
             await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
             self._started = True
-        await self._send({"type": "http.response.body", "body": self._last_event(relay)})
+        await self._send({"type": "http.response.body", "body": self._decision_event(relay)})
 
-    def _last_event(self, relay: Relay) -> bytes:
-        return b""
+    def _decision_event(self, relay: Relay) -> bytes:
+        """Return the stream's final decision as an event, for a client that asked by `x-guard-decision: event`."""
+        if self._exchange.headers.get("x-guard-decision") != "event":
+            return b""
+        return b"event: guard.decision\ndata: " + json.dumps(relay.decision.as_dict()).encode() + b"\n\n"
 
     async def _send_whole(self, answer: Answer, body: bytes, action: Action) -> None:
         headers = [(name, value) for name, value in answer.headers if name.lower() not in _REPLACED]

@@ -68,12 +68,12 @@ class _Placing:
     blocks: bool
     start: int = 0
     before: int = 0
-    pending: dict[int, int] = field(default_factory=dict)
-    """Where each window that has not been answered starts, by its end."""
+    pending: dict[int, None] = field(default_factory=dict)
+    """Where each window that is not cleared starts, in order."""
 
     @property
     def cleared(self) -> int:
-        return next(iter(self.pending.values()), self.start)
+        return next(iter(self.pending), self.start)
 
 
 @dataclass(slots=True)
@@ -240,7 +240,7 @@ class ChoiceJudge:
         placing = next(placing for placing in track.placing if placing.detector.name == window.detector)
         block = self._failure(track, window) if findings is None else self._verdict(track, placing, window, findings)
         if not block:
-            del placing.pending[window.placement.end]
+            del placing.pending[window.placement.start]
         self._settle()
 
     def limit(self, track: str) -> int:
@@ -374,7 +374,7 @@ class ChoiceJudge:
             befores.append(placing.before)
             placing.before = placement.end - (placement.end - placement.resume) // 2
             placing.start = placement.resume
-            placing.pending[placement.end] = placement.start
+            placing.pending[placement.start] = None
         now = self._limits_now() if any(placing.blocks for placing, _ in ended) else _NO_LIMITS
         for (placing, placement), before in zip(ended, befores, strict=True):
             item = Item(
@@ -414,7 +414,7 @@ class ChoiceJudge:
         self._findings.append((due, finding))
         if len(self._findings) > 2 * _MOST_FINDINGS:
             self._findings.sort(key=lambda entry: entry[0])
-            strongest = {}
+            strongest: dict[tuple[str, str, Role], tuple[int, Finding]] = {}
             for entry in self._findings[_MOST_FINDINGS:]:
                 kind = (entry[1].detector, entry[1].category, entry[1].role)
                 if kind not in strongest or entry[1].score > strongest[kind][1].score:
@@ -475,9 +475,14 @@ class ChoiceJudge:
         self._decision = decision
 
     def _decide(self, findings: Sequence[tuple[int, Finding]], failed: Sequence[tuple[int, str, Role]]) -> Decision:
-        in_order = sorted(findings, key=lambda entry: (entry[0], entry[1].location, entry[1].span or _NOWHERE, entry[1].category))
+        in_order = sorted(findings, key=_order)
         failures = [(detector, role) for _, detector, role in sorted(failed)]
         return decide(self._policy, self._rules, [finding for _, finding in in_order], failures)
+
+
+def _order(entry: tuple[int, Finding]) -> tuple[int, str, str, Span, str]:
+    due, finding = entry
+    return due, finding.location.pointer, finding.detector, finding.span or _NOWHERE, finding.category
 
 
 _MOST_FINDINGS = 1_000

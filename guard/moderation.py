@@ -1,0 +1,80 @@
+"""What `POST /v1/moderations` answers: the scores of the policy's detectors, whatever its rules would do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from guard import categories
+from guard.asking import ask
+from guard.engine import Guard, new_exchange
+from guard.errors import DetectorError
+from guard.formats.base import Piece, Text
+from guard.judging import questions
+from guard.policy.model import Rule
+from guard.values import Action, Role, Stage
+
+_DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The verdict on one text.
+
+    Attributes:
+        scores: By category, in [0, 1]: the maximum over detectors and windows; 0 where nothing was found.
+        flagged: By category: whether the score reaches its threshold.
+    """
+
+    scores: Mapping[str, float]
+    flagged: Mapping[str, bool]
+
+
+async def moderate(guard: Guard, texts: Sequence[str]) -> list[Scores]:
+    """Return a verdict on each text. Actions, roles and conditions of the rules play no part; their thresholds do.
+
+    Raises:
+        DetectorError: Where a detector gave no verdict; a score that is too low by accident is worse than none.
+    """
+    everything = [_asking(name) for name in guard.detectors]
+    as_texts = [Text((Piece(str(index), text),), Role.USER) for index, text in enumerate(texts)]
+    asked = questions(as_texts, everything, guard.detectors, Stage.INPUT, new_exchange())
+    answers = await asyncio.gather(*(ask(question.detector, question.items, guard.policy.timeout) for question in asked))
+    scores: list[dict[str, float]] = [dict.fromkeys(_names(guard), 0.0) for _ in texts]
+    for question, answer in zip(asked, answers, strict=True):
+        if answer is None:
+            raise DetectorError(question.detector.name, "see the log for the reason")
+        for (index, _), findings in zip(question.origins, answer, strict=True):
+            for finding in findings:
+                scores[index][finding.category] = max(finding.score, scores[index].get(finding.category, 0.0))
+    limits = thresholds(guard)
+    return [
+        Scores(found, {name: score >= limits.get(name, _DEFAULT_THRESHOLD) for name, score in found.items()}) for found in scores
+    ]
+
+
+def thresholds(guard: Guard) -> dict[str, float]:
+    """Return the threshold of each category: the policy's lowest one for it, else the calibrated one of a detector, else 0.5."""
+    calibrated: dict[str, float] = {}
+    for detector in guard.detectors.values():
+        calibrated |= getattr(detector, "thresholds", {})
+    limits = {}
+    for name in _names(guard):
+        own = [
+            rule.threshold
+            for rule in guard.policy.rules
+            if rule.action is not Action.ALLOW and any(categories.matches(pattern, name) for pattern in rule.category)
+        ]
+        limits[name] = min(own, default=calibrated.get(name, _DEFAULT_THRESHOLD))
+    return limits
+
+
+def _names(guard: Guard) -> tuple[str, ...]:
+    reported = (name for detector in guard.detectors.values() for name in detector.categories)
+    return tuple(dict.fromkeys([*categories.OPENAI, *reported]))
+
+
+def _asking(detector: str) -> Rule:
+    """Return a rule that reads everything that a detector says."""
+    return Rule(detector, frozenset({Stage.INPUT}), (detector,), ("*",), Action.FLAG)
