@@ -1,1 +1,5 @@
 """The command `guard`."""
+
+from guard.cli.main import main
+
+__all__ = ["main"]

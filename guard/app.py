@@ -1,0 +1,95 @@
+"""Put the parts of a server together: the guard, what it guards, and the routes of Tenet's own."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from guard import asgi
+from guard.asgi import App, Receive, Scope, Send
+from guard.engine import Guard
+from guard.errors import BadMessage, DetectorError, TenetError
+from guard.formats import encoding, moderations
+from guard.formats.openai_errors import error_body
+from guard.middleware import GuardMiddleware
+from guard.moderation import moderate
+from guard.ports import RecentDecisions
+
+_EXCHANGES = "/guard/exchanges/"
+
+
+class GuardApp:
+    """The ASGI app that `guard serve` serves: an upstream behind the guard, `/v1/moderations`, and the state of things."""
+
+    def __init__(self, guard: Guard, upstream: App, recent: RecentDecisions) -> None:
+        """Put `guard` in front of `upstream`; routes that no format knows are rejected unless the policy says otherwise."""
+        self._guard = guard
+        self._upstream = upstream
+        self._guarded = GuardMiddleware(upstream, guard=guard, unknown="reject")
+        self._recent = recent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self._upstream(scope, receive, send)
+            return
+        route = (scope.get("method"), scope["path"])
+        if route == ("POST", "/v1/moderations"):
+            await self._moderate(scope, receive, send)
+        elif route in (("GET", "/healthz"), ("GET", "/readyz")):
+            await asgi.send_answer(send, 200, _json({"status": "ok", "policy": self._guard.policy.digest}))
+        elif scope.get("method") == "GET" and scope["path"].startswith(_EXCHANGES):
+            await self._exchange(scope["path"].removeprefix(_EXCHANGES), send)
+        else:
+            await self._guarded(scope, receive, send)
+
+    async def _moderate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limits = self._guard.policy.limits
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            body = encoding.decode_request(await asgi.read_body(scope, receive, limits.body), headers, limits)
+            request = moderations.read(body)
+            verdicts = await moderate(self._guard, request.texts)
+        except asgi.Disconnected:
+            return
+        except BadMessage as error:
+            await asgi.send_answer(send, error.status, error_body(str(error), status=error.status, code=error.code))
+        except DetectorError as error:
+            await asgi.send_answer(send, 503, error_body(str(error), status=503, code="detector_failed"))
+        else:
+            await asgi.send_answer(send, 200, moderations.write(request, [(v.scores, v.flagged) for v in verdicts]))
+
+    async def _exchange(self, exchange_id: str, send: Send) -> None:
+        decisions = self._recent.find(exchange_id)
+        if decisions is None:
+            body = error_body("this exchange is not known (any more)", status=404, code="unknown_exchange")
+            await asgi.send_answer(send, 404, body)
+            return
+        stages = {stage: decision.as_dict() for stage, decision in decisions.items()}
+        await asgi.send_answer(send, 200, _json({"id": exchange_id, "decisions": stages}))
+
+
+def load_app(name: str) -> App:
+    """Return the ASGI app that `module:attribute` names.
+
+    Raises:
+        TenetError: Where it cannot be imported, or is not callable.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise TenetError(f"--app: expected module:attribute, got {name!r}")
+    try:
+        app: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            app = getattr(app, part)
+    except (ImportError, AttributeError) as error:
+        raise TenetError(f"--app: cannot load {name!r}: {error}") from error
+    if not callable(app):
+        raise TenetError(f"--app: expected an ASGI app, got a {type(app).__name__} at {name!r}")
+    return app  # type: ignore[no-any-return]  # whatever is callable may be an ASGI app
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value).encode()

@@ -1,0 +1,91 @@
+"""`guard`: serve a guarded generator, check a text, work on policies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from guard.errors import PolicyError, TenetError
+
+EXIT_FOUND = 1
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="guard",
+    help="Tenet: a constitution around any generator.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+policy_app = typer.Typer(help="Write policies: lint them, run their tests.", no_args_is_help=True)
+app.add_typer(policy_app, name="policy")
+
+PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
+
+
+def main() -> None:
+    """Run the command line; exits with 0, 1 (the check found something) or 2 (wrong usage or unreadable input)."""
+    run(app)
+
+
+def run(commands: Callable[[], Any]) -> None:
+    """Run `commands`, and turn Tenet's errors into a message and exit status 2."""
+    try:
+        commands()
+    except (PolicyError, TenetError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+
+
+@app.command()
+def serve(
+    policy: PolicyOption = "default",
+    upstream: Annotated[str, typer.Option(help="Base URL of the generator's API.")] = "",
+    demo: Annotated[bool, typer.Option("--demo", help="Serve the demo generator, in the process.")] = False,
+    app_name: Annotated[str, typer.Option("--app", help="Serve an ASGI app: module:attribute.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 8080,
+    upstream_key_env: Annotated[
+        str, typer.Option(help="Variable whose value replaces the client's Authorization on its way to the upstream.")
+    ] = "",
+) -> None:
+    """Serve a generator behind the guard."""
+    from guard.cli.serving import serve_guarded
+
+    serve_guarded(policy, upstream=upstream, demo=demo, app_name=app_name, host=host, port=port, key_env=upstream_key_env)
+
+
+@app.command()
+def check(
+    text: Annotated[str, typer.Argument(help="The text; - or nothing to read standard input.")] = "-",
+    policy: PolicyOption = "default",
+    stage: Annotated[str, typer.Option(help="input or output.")] = "input",
+    role: Annotated[str, typer.Option(help="Whose words; the user's on input, the assistant's on output.")] = "",
+    json_output: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
+) -> None:
+    """Judge one text; exit status 1 if the policy blocks it."""
+    from guard.cli.checking import check_text
+
+    blocked = check_text(sys.stdin.read() if text == "-" else text, policy, stage, role, json_output=json_output)
+    raise typer.Exit(EXIT_FOUND if blocked else 0)
+
+
+@policy_app.command()
+def lint(files: Annotated[list[str], typer.Argument(help="Policy files, or names of shipped policies.")]) -> None:
+    """Say what is wrong or doubtful in policy files; exit status 1 for errors."""
+    from guard.cli.authoring import lint_files
+
+    raise typer.Exit(EXIT_FOUND if lint_files(files) else 0)
+
+
+@policy_app.command("test")
+def test_policies(
+    files: Annotated[list[str], typer.Argument(help="Policy files; their tests stand beside them as NAME_test.yaml.")],
+) -> None:
+    """Run the tests beside policy files; exit status 1 if one fails."""
+    from guard.cli.authoring import test_files
+
+    raise typer.Exit(EXIT_FOUND if test_files(files) else 0)
