@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import re2
 
+from guard.detectors.expressions import compiled
+
 _TOKEN = re.compile(
     r"""
       \\Q(?P<quoted>.*?)(?:\\E|\Z)
@@ -64,7 +66,7 @@ def beginnings(expression: str) -> str:
 def can_be_empty(expression: str) -> bool:
     """Return whether `expression` can match without consuming a character, such as `a*` or a bare assertion."""
     without_assertions = _rewritten(expression, lambda atom: atom, lambda _assertion: "(?:)")
-    return re2.fullmatch(without_assertions, "") is not None
+    return compiled(without_assertions).fullmatch(b"") is not None
 
 
 def _rewritten(expression: str, atom: Callable[[str], str], assertion: Callable[[str], str], *, captures: bool = True) -> str:

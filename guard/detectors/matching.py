@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 import re2
 
 from guard.detectors.beginnings import beginnings, can_be_empty, stoppable
-
-_MEMORY = 1 << 26
-"""Bytes that one compiled pattern may use for its automaton; RE2's default of 8 MiB is too little for word lists."""
+from guard.detectors.expressions import compiled, options
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +84,8 @@ class Matcher:
             ValueError: Where a pattern is not of RE2's syntax, can match nothing, or has no such group.
         """
         self._patterns = [_Compiled(pattern) for pattern in patterns]
-        self._beginnings = _compile("|".join(beginnings(pattern.expression) for pattern in patterns))
-        self._set = re2.Set.SearchSet(_options())
+        self._beginnings = compiled("|".join(beginnings(pattern.expression) for pattern in patterns))
+        self._set = re2.Set.SearchSet(options())
         for pattern in patterns:
             self._set.Add(pattern.expression)
         # A set that runs out of memory answers "nothing"; this one always matches, so that its absence tells.
@@ -125,12 +123,12 @@ class Matcher:
         """Return the matches in a text that has ended; `known` is worked out only where `dated`."""
         hits = []
         for number in self._candidates(text.data):
-            compiled = self._patterns[number]
+            one = self._patterns[number]
             position = text.offset(starts.get(number, floor))
             known: int | None = 0
-            while match := compiled.whole.search(text.data, position):
-                known = compiled.known(text, position, match, known) if dated and known is not None else None
-                hits.append(compiled.hit(number, text, match, known))
+            while match := one.whole.search(text.data, position):
+                known = one.known(text, position, match, known) if dated and known is not None else None
+                hits.append(one.hit(number, text, match, known))
                 position = match.end()
         return hits
 
@@ -142,12 +140,12 @@ class Matcher:
 
     def _follow(self, number: int, text: Encoded, start: int, hits: list[Hit]) -> int:
         """Append the certain matches of a pattern from `start` on; return where its match under way begins."""
-        compiled = self._patterns[number]
+        one = self._patterns[number]
         position = text.offset(start)
         known = 0
-        while (match := compiled.stoppable.search(text.data, position)).end() < len(text.data):
-            known = compiled.known(text, position, match, known) or text.length
-            hits.append(compiled.hit(number, text, match, known))
+        while (match := one.stoppable.search(text.data, position)).end() < len(text.data):
+            known = one.known(text, position, match, known) or text.length
+            hits.append(one.hit(number, text, match, known))
             position = match.end()
         return text.index(match.start())
 
@@ -156,12 +154,12 @@ class _Compiled:
     __slots__ = ("_accept", "_group", "stoppable", "whole")
 
     def __init__(self, pattern: Pattern) -> None:
-        self.whole = _compile(pattern.expression, captures=pattern.group > 0)
+        self.whole = compiled(pattern.expression, captures=pattern.group > 0)
         if can_be_empty(pattern.expression):
             raise ValueError("it can match nothing at all, so it would match everywhere")
         if pattern.group > self.whole.groups:
             raise ValueError(f"it has no group {pattern.group}")
-        self.stoppable = _compile(stoppable(pattern.expression), captures=pattern.group > 0)
+        self.stoppable = compiled(stoppable(pattern.expression), captures=pattern.group > 0)
         self._group = pattern.group
         self._accept = pattern.accept
 
@@ -199,19 +197,3 @@ class _Compiled:
         if self._accept is None:
             return ((first, text.index(end)),)
         return tuple((first + low, first + high) for low, high in self._accept(text.data[start:end].decode()))
-
-
-def _options(*, captures: bool = False) -> re2.Options:
-    options = re2.Options()
-    options.max_mem = _MEMORY
-    options.never_capture = not captures
-    options.log_errors = False
-    return options
-
-
-def _compile(expression: str, *, captures: bool = False) -> Any:  # noqa: ANN401
-    try:
-        return re2.compile(expression.encode(), _options(captures=captures))
-    except re2.error as error:
-        reason = error.args[0]
-        raise ValueError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from error
