@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from guard.actions import Marked, Replacement, redact, replacements
 from guard.errors import BadMessage
@@ -16,7 +16,7 @@ from guard.formats import arguments
 from guard.formats.base import Delta, EndOfStream, Format, Frame, Part, Piece, Request
 from guard.policy.model import Policy
 from guard.streaming import ChoiceJudge, Window
-from guard.values import Decision, Finding
+from guard.values import Action, Decision, Finding
 
 Choice = int | None
 
@@ -45,9 +45,20 @@ class _Lane:
     instead: dict[str, str | None] = field(default_factory=dict)
     """What leaves instead of a whole text; None where it leaves as it is."""
     ended: bool = False
+    unwritable: bool = False
+    """Whether a key would have to be redacted, which blocks."""
     refused: bool = False
     started: bool = False
     replaced: dict[str, list[Replacement]] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> bool:
+        return self.unwritable or self.judge.blocked
+
+    @property
+    def decision(self) -> Decision:
+        decision = self.judge.decision
+        return replace(decision, action=Action.BLOCK) if self.unwritable else decision
 
 
 class Relay:
@@ -79,7 +90,7 @@ class Relay:
     @property
     def decision(self) -> Decision:
         """What was decided about all choices together, so far."""
-        decisions = [lane.judge.decision for lane in self._lanes.values()]
+        decisions = [lane.decision for lane in self._lanes.values()]
         if not decisions:
             return Decision(policy=self._policy.digest)
         strictest = max(decisions, key=lambda decision: decision.action)
@@ -213,6 +224,7 @@ class Relay:
         """Send what has been cleared at the head of a lane's queue."""
         if lane.refused:
             return
+        self._write_whole(lane)
         while lane.queue:
             held = lane.queue[0]
             if choice is None and any(other.queue and other.queue[0].order < held.order for other in self._lanes.values()):
@@ -220,19 +232,19 @@ class Relay:
             if held.part.ends and not lane.judge.done:
                 self._send_part(lane, held, sent, complete=False)
                 break
-            if lane.judge.blocked and (held.part.ends or not self._cleared(lane, held)):
+            if lane.blocked and (held.part.ends or not self._cleared(lane, held)):
                 self._send_part(lane, held, sent, complete=False)
                 break
             if not self._send_part(lane, held, sent, complete=self._cleared(lane, held)):
                 break
             lane.queue.popleft()
-        if lane.judge.blocked:
+        if lane.blocked:
             self._refuse(choice, lane, sent)
 
     def _cleared(self, lane: _Lane, held: _Held) -> bool:
         for delta, _, end in held.stretches:
             if delta.whole:
-                if not lane.judge.done or lane.judge.blocked or not self._whole_ready(lane):
+                if not lane.judge.done or lane.blocked:
                     return False
             elif lane.judge.limit(delta.track) < end:
                 return False
@@ -240,7 +252,7 @@ class Relay:
 
     def _send_part(self, lane: _Lane, held: _Held, sent: list[bytes], *, complete: bool) -> bool:
         """Send as much of a part as is cleared; return whether that was all of it."""
-        if lane.judge.blocked and held.part.ends:
+        if lane.blocked and held.part.ends:
             complete = False
         texts: dict[str, str | None] = {}
         changed = bool(held.sent)
@@ -298,22 +310,20 @@ class Relay:
         lane.judge.forget(track, end)
         return "".join(pieces)
 
-    def _whole_ready(self, lane: _Lane) -> bool:
-        """Work out what leaves instead of each whole text; False where a change cannot be written, which blocks."""
-        if lane.instead:
-            return True
+    def _write_whole(self, lane: _Lane) -> None:
+        """Work out, once everything is judged, what leaves instead of each whole text."""
+        if lane.instead or not lane.whole or not lane.judge.done or lane.blocked:
+            return
         for track, text in lane.whole.items():
             changes: dict[str, str] = {}
             for piece in arguments.split(text):
                 marked = [
                     Marked(entry.span, entry.redactor, entry.category) for entry in lane.judge.redacted(_leaf(track, piece))
                 ]
-                if marked and piece.key:
-                    raise BadMessage("a key of a tool call's arguments would have to be redacted", code="content_filter")
-                if marked:
+                lane.unwritable |= bool(marked) and piece.key
+                if marked and not piece.key:
                     changes[piece.pointer] = redact(piece.text, marked)
             lane.instead[track] = arguments.join(text, changes) if changes else None
-        return True
 
     def _whole_text(self, lane: _Lane, held: _Held, delta: Delta) -> str:
         """Return this delta's share of a whole text: its own piece, or, where it was changed, everything in the first one."""
@@ -326,7 +336,7 @@ class Relay:
     def _refuse(self, choice: Choice, lane: _Lane, sent: list[bytes]) -> None:
         lane.refused = True
         lane.queue.clear()
-        message = lane.judge.decision.message
+        message = lane.judge.decision.message or self._policy.message
         if self._policy.refusal == "error":
             self.rejection = message
             sent.append(self._wire.stream_error(message, code="content_filter"))

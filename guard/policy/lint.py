@@ -161,31 +161,41 @@ def _fails_open(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
         if rule.action > Action.FLAG and rule.on_error < Action.BLOCK:
             message = f"texts pass when its detector fails (`on_error: {rule.on_error.word}`)"
             yield Remark(Level.WARNING, "L009", rule.id, message, "set `on_error` to block")
-        if isinstance(rule.when, CelCondition) and rule.when.headers and rule.action > Action.FLAG:
-            if any(rule.when.holds(stage, Exchange("")) for stage in rule.on):
-                message = f"a client can switch it off by a header ({listed(rule.when.headers)})"
-                yield Remark(Level.WARNING, "L010", rule.id, message, "let the condition hold only where the header is set")
+        if rule.action > Action.FLAG and isinstance(rule.when, CelCondition) and _switched_off(rule, rule.when):
+            message = f"a client can switch it off by a header ({listed(rule.when.headers)})"
+            yield Remark(Level.WARNING, "L010", rule.id, message, "let the condition hold only where the header is set")
+
+
+def _switched_off(rule: Rule, condition: CelCondition) -> bool:
+    """Return whether the rule applies to requests without headers, so that only a header can make it not apply."""
+    return bool(condition.headers) and any(condition.holds(stage, Exchange("")) for stage in rule.on)
 
 
 def _cost_to_streams(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
-    for rule in policy.rules:
-        if Stage.OUTPUT not in rule.on:
-            continue
+    reading = [rule for rule in policy.rules if Stage.OUTPUT in rule.on]
+    for rule in reading:
         if rule.action is Action.ALLOW:
             yield Remark(Level.INFO, "L020", rule.id, "an exception: streams that it may apply to are released whole")
-        whole = [name for name in rule.detect if kinds[policy.detectors[name].use].reach == "whole"]
-        held = [name for name in rule.detect if kinds[policy.detectors[name].use].reach in ("window", "spans")]
-        if rule.action > Action.FLAG and whole:
-            yield Remark(Level.INFO, "L021", rule.id, f"streams are released whole: `{whole[0]}` judges whole texts")
-        elif rule.action > Action.FLAG and held:
-            yield Remark(Level.INFO, "L022", rule.id, f"streams are held for the windows of `{held[0]}`")
+    for name, config in policy.detectors.items():
+        rules = [rule.id for rule in reading if name in rule.detect and rule.action > Action.FLAG]
+        reach = kinds[config.use].reach
+        if rules and reach == "whole":
+            yield Remark(Level.INFO, "L021", name, f"it judges whole texts, so streams are released whole, for {_and(rules)}")
+        elif rules and reach != "pattern" and policy.release == "judged":
+            yield Remark(Level.INFO, "L022", name, f"streams are held until its windows are judged, for {_and(rules)}")
 
 
 def _speculation(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
-    level = Level.ERROR if policy.routes.speculate else Level.INFO
-    for rule in rules_against_speculation(policy):
-        message = "it switches speculation off: it protects more than the client"
-        yield Remark(level, "L030", rule.id, message, "empty `routes.speculate`" if policy.routes.speculate else "")
+    against = [rule.id for rule in rules_against_speculation(policy)]
+    wanted = bool(policy.routes.speculate)
+    if against:
+        message = f"no route speculates, because more than the client is protected by {_and(against)}"
+        level = Level.ERROR if wanted else Level.INFO
+        yield Remark(level, "L030", "", message, "leave `routes.speculate` out" if wanted else "")
+
+
+def _and(names: list[str]) -> str:
+    return listed([f"`{name}`" for name in names]).replace(" or ", " and ")
 
 
 def _untested(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:

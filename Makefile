@@ -1,0 +1,59 @@
+# Every task of the project; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 8080
+DATA ?= ../shared/data
+SOURCES := guard alignment tests benchmarks examples
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types check unit policies bench model wheel clean
+
+help: ## List all tasks
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/base ## Set up, and serve a guarded demo generator on 127.0.0.1:8080 (PORT=... for another)
+	$(BIN)/guard serve --demo --port $(PORT)
+
+test: .venv/all ## Set up with every extra, and run lint, types and tests
+	@$(MAKE) --no-print-directory lint types policies unit
+
+lint: .venv/all ## Check style, formatting and the order of imports
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports
+
+types: .venv/all ## Check types
+	$(BIN)/mypy
+
+unit: .venv/all ## Run the tests, with coverage
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --skip-covered --fail-under=90
+
+policies: .venv/all ## Lint and test the policies that are shipped
+	$(BIN)/guard policy lint default strict constitution
+	$(BIN)/guard policy test default strict constitution
+
+bench: .venv/all ## Measure what the guard costs; results in benchmarks/results
+	$(BIN)/python -m benchmarks.overhead
+
+model: .venv/all ## Train the embedded classifier again (DATA=... for where the data are)
+	$(BIN)/align classifier train --data $(DATA) --out guard/detectors/models
+
+wheel: .venv/all ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## Remove what was built
+	rm -rf .venv build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/base: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+# PyTorch first and alone: what needs it then takes this build, whatever its own default would have pulled.
+.venv/all: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet torch==2.13.0 --editable '.[detoxify,transformers,presidio,alignment,dev]'
+	@touch $@ .venv/base
