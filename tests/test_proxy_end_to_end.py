@@ -198,9 +198,12 @@ def test_an_upstream_that_is_down_is_502_and_one_that_is_slow_504(guard):
 
     recent = RecentDecisions()
     app = GuardApp(guard, Proxy("http://127.0.0.1:9"), recent)
-    with served(app) as front, openai.OpenAI(base_url=f"{front}/v1", api_key="k", max_retries=0) as client:
-        with pytest.raises(openai.APIStatusError) as down:
-            ask(client)
+    with (
+        served(app) as front,
+        openai.OpenAI(base_url=f"{front}/v1", api_key="k", max_retries=0) as client,
+        pytest.raises(openai.APIStatusError) as down,
+    ):
+        ask(client)
     with client_of(Upstream(before_chunk=forever), guard) as client, pytest.raises(openai.APIStatusError) as slow:
         ask(client)
     assert (down.value.status_code, slow.value.status_code) == (502, 504)
