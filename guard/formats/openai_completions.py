@@ -34,7 +34,9 @@ class OpenAICompletions(OpenAIFormat):
         texts = walk.as_texts(found, Speaker(Role.USER))
         # Each prompt has its own `n` choices (OpenAI's reference, "Create completion").
         choices = min(wish.n * prompts, MOST_CHOICES * 16)
-        return Request(Document(body, tree, tuple(texts)), wish.model, wish.stream, wish.usage, wish._replace(n=choices).remembered)
+        return Request(
+            Document(body, tree, tuple(texts)), wish.model, wish.stream, wish.usage, wish._replace(n=choices).remembered
+        )
 
     def _choice_texts(self, choice: dict[str, Any], pointer: str, speaker: Speaker) -> list[Text]:
         found: list[Piece] = []

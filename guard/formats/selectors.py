@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any
 
-from guard.errors import Problem
+from guard.errors import PolicyError, Problem
 from guard.formats.pointers import escape
 
 _STEP = re.compile(
-    r"""\.?(?P<name>[A-Za-z_$][\w$-]*) | \[(?P<index>[0-9]{1,9})\] | (?P<every>\[\*\]) | \["(?P<quoted>[^"\\]+)"\]""", re.VERBOSE
+    r"""\.?(?P<name>[A-Za-z_$][\w$-]*) | \[(?P<index>[0-9]{1,3})\] | (?P<every>\[\*\]) | \["(?P<quoted>[^"\\]+)"\]""", re.VERBOSE
 )
 
 
@@ -24,19 +24,11 @@ class Every(Enum):
 Selector = tuple[str | int | Every, ...]
 
 
-class SelectorError(ValueError):
-    """A selector that cannot be read."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        super().__init__(str(problem))
-
-
 def parse(source: str) -> Selector:
     """Return the steps of a selector; `$` and `$.` in front mean the document, as does an empty one.
 
     Raises:
-        SelectorError: With the column at which it stops making sense.
+        PolicyError: With the column at which it stops making sense.
     """
     at = 2 if source.startswith("$.") else 1 if source.startswith(("$[", "$")) and source[1:2] in ("", "[") else 0
     steps: list[str | int | Every] = []
@@ -44,7 +36,7 @@ def parse(source: str) -> Selector:
         match = _STEP.match(source, at)
         if match is None or (match["name"] and bool(steps) != (match[0][0] == ".")):
             expected = 'a name, .name, [0], [*] or ["name"]'
-            raise SelectorError(Problem("selector", 1, at + 1, source[:80], expected, f'"{source[at : at + 20]}"'))
+            raise PolicyError([Problem("selector", 1, at + 1, source[:80], expected, f'"{source[at : at + 20]}"')])
         steps.append(_read(match))
         at = match.end()
     return tuple(steps)
@@ -59,7 +51,8 @@ def build(selector: Selector, text: str) -> Any:  # noqa: ANN401
     """Return the smallest document in which `selector` names `text`."""
     tree: Any = text
     for step in reversed(selector):
-        tree = {step: tree} if isinstance(step, str) else [tree]
+        before = [None] * step if isinstance(step, int) else []
+        tree = {step: tree} if isinstance(step, str) else [*before, tree]
     return tree
 
 
