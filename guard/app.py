@@ -11,10 +11,10 @@ from guard import asgi
 from guard.asgi import App, Receive, Scope, Send
 from guard.engine import Guard
 from guard.errors import BadMessage, DetectorError, TenetError
-from guard.formats import encoding, moderations
+from guard.formats import moderations
 from guard.formats.openai_errors import error_body
 from guard.middleware import GuardMiddleware
-from guard.moderation import moderate
+from guard.moderation import moderate, thresholds
 from guard.ports import RecentDecisions
 
 _EXCHANGES = "/guard/exchanges/"
@@ -47,11 +47,11 @@ class GuardApp:
 
     async def _moderate(self, scope: Scope, receive: Receive, send: Send) -> None:
         limits = self._guard.policy.limits
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = asgi.headers_of(scope)
         try:
-            body = encoding.decode_request(await asgi.read_body(scope, receive, limits.body), headers, limits)
-            request = moderations.read(body)
-            verdicts = await moderate(self._guard, request.texts)
+            body = await asgi.read_json(scope, receive, headers, limits.body)
+            request = moderations.read_request(body, limits.depth)
+            scores = await moderate(self._guard, request.texts)
         except asgi.Disconnected:
             return
         except BadMessage as error:
@@ -59,7 +59,7 @@ class GuardApp:
         except DetectorError as error:
             await asgi.send_answer(send, 503, error_body(str(error), status=503, code="detector_failed"))
         else:
-            await asgi.send_answer(send, 200, moderations.write(request, [(v.scores, v.flagged) for v in verdicts]))
+            await asgi.send_answer(send, 200, moderations.answer(request, scores, thresholds(self._guard)))
 
     async def _exchange(self, exchange_id: str, send: Send) -> None:
         decisions = self._recent.find(exchange_id)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
 from guard.errors import BadMessage
+from guard.formats import encoding
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -49,6 +50,18 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
     if declared is not None and declared != size:
         raise BadMessage(f"Content-Length says {declared} bytes, {size} came", code="wrong_content_length")
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def read_json(scope: Scope, receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
+    """Return the whole body of a JSON request, decoded. Raises as `read_body`, and BadMessage with status 415."""
+    raw = await read_body(scope, receive, most)
+    encoding.check_json_type(headers.get("content-type", ""))
+    return encoding.decoded(raw, headers.get("content-encoding", ""), most)
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Return the request's headers by lower-case name; of several with one name, the last."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _content_length(scope: Scope) -> int | None:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 from guard import asgi
@@ -87,9 +88,8 @@ class _Served:
         self._app = middleware.app
         self._guard = middleware.guard
         self._policy = middleware.guard.policy
-        self._speculative = bool(self._policy.routes.speculate) and registry.covers(
-            self._policy.routes.speculate, scope["method"], scope["path"]
-        )
+        speculating = replace(self._policy.routes, allow=self._policy.routes.speculate)
+        self._speculative = registry.is_free(scope["method"], scope["path"], speculating)
         self._wire = wire
         self._scope = scope
         self._receive = receive
@@ -98,14 +98,12 @@ class _Served:
         self._judging = 0.0
         self._started = False
         self._input = Decision()
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        self._exchange = new_exchange(method=scope["method"], route=scope["path"], headers=headers)
+        self._exchange = new_exchange(method=scope["method"], route=scope["path"], headers=asgi.headers_of(scope))
 
     async def run(self) -> None:
         """Serve it, whatever comes."""
         try:
-            raw = await asgi.read_body(self._scope, self._receive, self._policy.limits.body)
-            body = encoding.decode_request(raw, self._exchange.headers, self._policy.limits)
+            body = await asgi.read_json(self._scope, self._receive, self._exchange.headers, self._policy.limits.body)
             request = self._wire.read_request(body)
             await self._exchange_of(request, asgi.Request(self._scope, self._receive, body))
         except Disconnected:
@@ -178,7 +176,7 @@ class _Served:
         if answer.status in (204, 304) or not answer.body:
             await self._send_whole(answer, answer.body, self._input.action)
             return
-        body = encoding.decode_answer(answer.body, answer.headers, ANSWER_LIMIT)
+        body = _decoded(answer)
         kind = _media_type(answer.headers)
         if kind == self._wire.media_type:
             await self._whole_stream(request, answer, body)
@@ -244,7 +242,7 @@ class _Served:
         if not 200 <= call.status < 300 or _media_type(call.headers) != self._wire.media_type:
             await self._answer(request, Answer(call.status, call.headers, await call.body(ANSWER_LIMIT)))
             return
-        if not encoding.is_identity(call.headers):
+        if _header(call.headers, b"content-encoding") not in ("", "identity"):
             raise UpstreamError("the upstream encoded its stream although `identity` was asked for")
         relay = self._guard.relay(self._wire, request, self._exchange)
         headers = [(name, value) for name, value in call.headers if name.lower() not in _REPLACED] + self._headers(
@@ -309,9 +307,21 @@ def _described(exchange: Exchange, request: Request) -> Exchange:
     return Exchange(exchange.id, exchange.method, exchange.route, exchange.headers, request.model, exchange.caller, prompt)
 
 
+def _header(headers: Headers, name: bytes) -> str:
+    return next((value for key, value in headers if key.lower() == name), b"").decode("latin-1").strip().lower()
+
+
 def _media_type(headers: Headers) -> str:
-    value = next((value for name, value in headers if name.lower() == b"content-type"), b"")
-    return value.partition(b";")[0].strip().decode("latin-1").lower()
+    return _header(headers, b"content-type").partition(";")[0].strip()
+
+
+def _decoded(answer: Answer) -> bytes:
+    try:
+        return encoding.decoded(
+            answer.body, _header(answer.headers, b"content-encoding"), ANSWER_LIMIT, encoding.ANSWER_ENCODINGS
+        )
+    except BadMessage as error:
+        raise UpstreamError(f"the upstream's answer cannot be decoded: {error}") from error
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from guard import categories
 from guard.asking import ask
@@ -18,21 +17,10 @@ from guard.values import Action, Role, Stage
 _DEFAULT_THRESHOLD = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """The verdict on one text.
+async def moderate(guard: Guard, texts: Sequence[str]) -> list[dict[str, float]]:
+    """Return for each text the score of each category: the maximum over detectors and windows; 0 where nothing was found.
 
-    Attributes:
-        scores: By category, in [0, 1]: the maximum over detectors and windows; 0 where nothing was found.
-        flagged: By category: whether the score reaches its threshold.
-    """
-
-    scores: Mapping[str, float]
-    flagged: Mapping[str, bool]
-
-
-async def moderate(guard: Guard, texts: Sequence[str]) -> list[Scores]:
-    """Return a verdict on each text. Actions, roles and conditions of the rules play no part; their thresholds do.
+    Actions, roles and conditions of the rules play no part.
 
     Raises:
         DetectorError: Where a detector gave no verdict; a score that is too low by accident is worse than none.
@@ -48,10 +36,7 @@ async def moderate(guard: Guard, texts: Sequence[str]) -> list[Scores]:
         for (index, _), findings in zip(question.origins, answer, strict=True):
             for finding in findings:
                 scores[index][finding.category] = max(finding.score, scores[index].get(finding.category, 0.0))
-    limits = thresholds(guard)
-    return [
-        Scores(found, {name: score >= limits.get(name, _DEFAULT_THRESHOLD) for name, score in found.items()}) for found in scores
-    ]
+    return scores
 
 
 def thresholds(guard: Guard) -> dict[str, float]:

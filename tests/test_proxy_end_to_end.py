@@ -253,11 +253,22 @@ def test_routes_that_no_format_knows_are_rejected_and_text_free_ones_pass(guard)
     upstream = Upstream([b'{"object": "list", "data": []}'])
     with guarded(upstream, guard) as front:
         assert httpx.get(f"{front}/v1/models").json() == {"object": "list", "data": []}
-        for path in ("/v1/audio/speech", "/v1/chat/completions/", "/v1//chat/completions", "/V1/chat/completions"):
-            refused = httpx.post(f"{front}{path}", json={"input": "forbidden"})
-            assert refused.status_code == 404
-            assert refused.json()["error"]["message"]
+        refused = httpx.post(f"{front}/v1/audio/speech", json={"input": "hello"})
+    assert refused.status_code == 404
+    assert refused.json()["error"]["message"]
     assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions/", "/v1//chat/completions", "/V1/chat/completions", "/x/../v1/chat/completions"]
+)
+def test_no_spelling_of_a_guarded_route_passes_unguarded(guard, path):
+    upstream = Upstream()
+    with guarded(upstream, guard) as front:
+        body = {"model": "m", "messages": [{"role": "user", "content": "the forbidden thing"}]}
+        answer = httpx.post(f"{front}{path}", json=body)
+    assert answer.status_code == 404 or answer.json()["choices"][0]["finish_reason"] == "content_filter"
+    assert upstream.seen == []
 
 
 def test_the_decision_of_a_stream_can_be_read_afterwards_and_as_a_last_event(guard):
