@@ -89,7 +89,7 @@ def _redaction_without_spans(policy: Policy, kinds: Mapping[str, Kind]) -> Itera
 
 _ROLES_OF: Mapping[Stage, frozenset[Role]] = {
     Stage.INPUT: frozenset(Role),
-    Stage.OUTPUT: frozenset({Role.ASSISTANT, Role.TOOL_CALL, Role.TOOL_RESULT}),
+    Stage.OUTPUT: frozenset({Role.ASSISTANT, Role.TOOL_CALL}),
 }
 
 

@@ -123,7 +123,7 @@ def test_a_base_reached_by_two_ways_is_merged_once(folder: Path) -> None:
 def test_a_sibling_is_not_inherited_from(folder: Path) -> None:
     (folder / "other.yaml").write_text("version: 1\nrules: [{override: mail, threshold: 0.1}]")
     (folder / "top.yaml").write_text("version: 1\nextends: [./base.yaml, ./other.yaml]")
-    with pytest.raises(PolicyError, match="other.yaml:2:.*expected the id of an inherited rule"):
+    with pytest.raises(PolicyError, match=r"other\.yaml:2:.*expected the id of an inherited rule"):
         load(folder / "top.yaml", KINDS)
 
 
@@ -168,7 +168,7 @@ def test_an_exception_outlives_the_disabled_rule_that_it_was_for(folder: Path) -
 def test_a_bare_name_is_a_shipped_policy_and_anything_else_says_so() -> None:
     assert {"default", "strict", "constitution"} <= shipped().keys()
     assert not any(name.endswith("_test") for name in shipped())
-    with pytest.raises(PolicyError, match=r"strcit: expected .* did you mean `strict`\?"):
+    with pytest.raises(PolicyError, match=r"strcit: expected .*did you mean `strict`"):
         load("strcit", KINDS)
     with pytest.raises(PolicyError, match="expected a readable file"):
         load("./strict.yaml", KINDS)

@@ -8,7 +8,6 @@ from broken_policies import BROKEN, HEAD, KINDS, RULE
 from guard.errors import PolicyError, Problem
 from guard.policy.load import loads
 
-
 NAMES = [row[0] for row in BROKEN]
 ROWS = [row[1:] for row in BROKEN]
 

@@ -112,7 +112,7 @@ def test_scalars_are_read_by_the_core_schema() -> None:
 def test_a_value_knows_its_place_and_path() -> None:
     root = read("a:\n  - b: 1\n  - {c: [x, y]}\n", "f")
     node = root.value["a"].value[1].value["c"].value[1]  # type: ignore[union-attr, index, call-overload]
-    assert (node.line, node.column, node.path, node.value) == (3, 12, "a[1].c[1]", "y")
+    assert (node.line, node.column, node.path, node.value) == (3, 13, "a[1].c[1]", "y")
 
 
 @given(st.text(max_size=200))
