@@ -298,7 +298,7 @@ class ChoiceJudge:
         return track
 
     def _append(self, track: _Track, text: str) -> None:
-        """Take text into a track, stopping at the end of each window, so that what is open there is known."""
+        """Take text into a track, stopping wherever a window's end is told, so that what is open there is known."""
         if not track.arrivals or track.due(track.length) != self._time:
             track.arrivals.append((track.length, self._time))
         track.tail += text
@@ -307,10 +307,10 @@ class ChoiceJudge:
             ended = _earliest(track)
             if not ended:
                 break
-            end = ended[0][1].end
-            self._scan(track, end)
+            told = ended[0][1].told
+            self._scan(track, told)
             if not self._blocks:
-                self._place(track, ended, track.due(end), last=False)
+                self._place(track, ended, track.due(told), last=False)
         if not self._blocks:
             self._scan(track, track.length)
         track.forget()
@@ -368,7 +368,7 @@ class ChoiceJudge:
             self._place(track, [(placing, placement)], self._time, last=placement.end == track.length)
 
     def _place(self, track: _Track, ended: Sequence[tuple[_Placing, Placement]], due: int, *, last: bool) -> None:
-        """Hand out windows that end at the same position of the track."""
+        """Hand out windows whose ends are told at the same position of the track."""
         befores = []
         for placing, placement in ended:
             befores.append(placing.before)
@@ -491,14 +491,14 @@ _NOWHERE = Span(-1, -1)
 
 
 def _earliest(track: _Track) -> list[tuple[_Placing, Placement]]:
-    """Return the windows of the track that end first, of those whose end the text tells already."""
+    """Return those windows of the track whose end the text tells first, of those whose end it tells already."""
     ended = []
     for placing in track.placing:
         placement = place(placing.detector.needs.reach, track.tail, track.base, placing.start, final=False)
         if placement is not None:
             ended.append((placing, placement))
-    first = min((placement.end for _, placement in ended), default=0)
-    return [(placing, placement) for placing, placement in ended if placement.end == first]
+    first = min((placement.told for _, placement in ended), default=0)
+    return [(placing, placement) for placing, placement in ended if placement.told == first]
 
 
 def _placed(finding: Finding, window: Window, shift: int) -> Finding:

@@ -18,12 +18,14 @@ class Placement(NamedTuple):
         end: Where it ends.
         shown_from: Where the context before it begins.
         resume: Where the next window begins, and up to where this one can clear the text.
+        told: The shortest length of the text that tells where this window ends.
     """
 
     start: int
     end: int
     shown_from: int
     resume: int
+    told: int
 
 
 def place(reach: Reach, tail: str, base: int, start: int, *, final: bool) -> Placement | None:
@@ -39,16 +41,19 @@ def place(reach: Reach, tail: str, base: int, start: int, *, final: bool) -> Pla
     length = base + len(tail)
     match reach:
         case WindowReach(after, most, context):
-            end = _sentence_end(tail, start - base, after, most, final=final)
-            return None if end is None else Placement(start, base + end, max(base, start - context), base + end)
+            ending = _sentence_end(tail, start - base, after, most, final=final)
+            if ending is None:
+                return None
+            end, told = (base + index for index in ending)
+            return Placement(start, end, max(base, start - context), end, told)
         case SpansReach(overlap, size):
             end = min(start + size, length)
             if end - start < size and not (final and end > start):
                 return None
             last = final and end == length
-            return Placement(start, end, start, end if last else end - overlap)
+            return Placement(start, end, start, end if last else end - overlap, end)
         case _:
-            return Placement(start, length, start, length) if final and length > start else None
+            return Placement(start, length, start, length, length) if final and length > start else None
 
 
 def context_of(reach: Reach) -> int:
@@ -78,15 +83,15 @@ def decided(reach: Reach, findings: list[Finding], before: int, window: Placemen
     return kept
 
 
-def _sentence_end(tail: str, start: int, after: int, most: int, *, final: bool) -> int | None:
-    """Return the end, as an index of `tail`, of the window that starts at index `start`."""
+def _sentence_end(tail: str, start: int, after: int, most: int, *, final: bool) -> tuple[int, int] | None:
+    """Return where the window that starts at index `start` of `tail` ends, and how much of `tail` tells it."""
     limit = start + most
     found = _SENTENCE_END.search(tail, start + after, limit)
     if found:
-        return found.end()
+        return found.end(), found.end()
     if len(tail) >= limit:
-        return _last_space(tail, start + after, limit) or limit
-    return len(tail) if final and len(tail) > start else None
+        return _last_space(tail, start + after, limit) or limit, limit
+    return (len(tail), len(tail)) if final and len(tail) > start else None
 
 
 def _last_space(tail: str, low: int, high: int) -> int | None:
