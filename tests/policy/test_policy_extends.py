@@ -129,7 +129,8 @@ def test_a_sibling_is_not_inherited_from(folder: Path) -> None:
 
 def test_a_cycle_is_refused_with_its_chain(folder: Path) -> None:
     (folder / "base.yaml").write_text("version: 1\nextends: ./child.yaml")
-    assert "child.yaml → base.yaml → child.yaml" in _refused(folder, "")
+    said = _refused(folder, "")
+    assert said.endswith("expected a policy that does not extend this one, got child.yaml → base.yaml → child.yaml")
 
 
 def test_a_chain_of_more_than_eight_is_refused(folder: Path) -> None:
