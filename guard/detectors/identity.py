@@ -49,7 +49,7 @@ _GAP = r"[^\d\n]{0,16}"
 
 _SAID = (
     r"(?:[^\w\n]{0,4}\b(?:number|numbers|no|nr|num|id|book|card|is|was|are|the|my|his|her|with|of|and|it|numéro|número|numero|"
-    r"nummer|lautet|est|es|de|do|del|n)\b){0,4}[^\w\n]{0,5}"
+    r"nummer|lautet|est|es|de|do|del|n)\b)*[^\w\n]{0,5}"
 )
 _PASSPORT = r"\b(?:passports?|passeport|pasaporte|passaporto|passaporte|reisepass|reisepassnummer|paspoort|pass_?port_?(?:number|no))\b"
 _LICENCE = (
@@ -117,10 +117,10 @@ PATTERNS = (
         _VIEWS,
         _day_of_birth,
     ),
-    Pattern(rf"(?i)(?:{_PASSPORT}|паспорт\pL{{0,2}}|护照号?码?|旅券番号|パスポート番号|여권 ?번호){_SAID}({_TOKEN})", "pii/passport", 0.8, 1, _VIEWS, _passport),
+    Pattern(rf"(?i)(?:{_PASSPORT}|паспорт[а-я]{{0,2}}|护照号?码?|旅券番号|パスポート番号|여권 ?번호){_SAID}({_TOKEN})", "pii/passport", 0.8, 1, _VIEWS, _passport),
     Pattern(r"\b(P[A-Z<][A-Z]{3}[A-Z]{1,38}<[A-Z<]{1,38})", "pii/passport", 0.9, 1, _VIEWS),
     Pattern(r"\b([A-Z0-9<]{9}\d[A-Z]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{14}\d\d)\b", "pii/passport", 0.9, 1, _VIEWS),
-    Pattern(rf"(?i)(?:{_LICENCE}|водительск\pL{{2,4}} удостоверени\pL|驾驶证号?码?|運転免許証番号){_SAID}({_TOKEN})", "pii/driver-licence", 0.8, 1, _VIEWS, _licence),
+    Pattern(rf"(?i)(?:{_LICENCE}|водительск[а-я]{{2,4}} удостоверени[а-я]|驾驶证号?码?|運転免許証番号){_SAID}({_TOKEN})", "pii/driver-licence", 0.8, 1, _VIEWS, _licence),
     Pattern(r"\b([A-Z]{5}\d[0156]\d[0-3]\d[0-9][A-Z9]{2}\d[A-Z]{2})\b", "pii/driver-licence", 0.7, 1, _VIEWS),
 )
 """The patterns of dates of birth, passports and driver licences."""

@@ -36,7 +36,7 @@ _LINK = (
     r"the|new|old|home|work|office|cell|mobile|personal|direct|private|back|or|and|today|anytime|please|now|contact|"
     r"phone|telephone|tel|fax|whatsapp|ist|lautet|unter|est|au|es|al|número|numero|nummer"
 )
-_LINKS = rf"(?:[^\w+(]{{0,4}}\b(?:{_LINK})\b){{0,5}}[^\w+(]{{0,4}}"
+_LINKS = rf"(?:[^\w+(]{{0,4}}\b(?:{_LINK})\b)*[^\w+(]{{0,4}}"
 _STRONG = (
     r"phones?|ph|telephones?|tel|telefon|telefonnummer|telefono|teléfono|téléphone|telefone|fax|mobile|mobil|móvil|handy|"
     r"handynummer|portable|cell|cellphone|celular|whatsapp|landline|hotline|rufnummer|phone_number|phonenumber"
@@ -45,7 +45,7 @@ _WEAK = (
     r"call|calls|calling|called|dial|ring|text|sms|reach|reached|answering|contact|callback|telegram|viber|signal|"
     r"(?:my|his|her|our|your|their|emergency) number"
 )
-_OTHER_SCRIPTS = r"телефон\pL{0,2}|тел\.|τηλέφωνο|هاتف|फ़ोन|फोन|電話番号|電話|电话|手机号码?|手機|携帯|联系方式|전화번호|전화|휴대폰"
+_OTHER_SCRIPTS = r"телефон[а-я]{0,2}|тел\.|τηλέφωνο|هاتف|फ़ोन|फोन|電話番号|電話|电话|手机号码?|手機|携帯|联系方式|전화번호|전화|휴대폰"
 
 
 def _international(text: str) -> Sequence[tuple[int, int]]:

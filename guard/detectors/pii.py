@@ -20,8 +20,8 @@ from guard.detectors.validators import iban_length, is_card, is_iban, is_ipv4, i
 VERSION = "1"
 
 _VIEWS = ("raw", "canonical")
-_LETTER = r"A-Za-z0-9\x{C0}-\x{24F}\x{370}-\x{52F}\x{5D0}-\x{5EA}\x{620}-\x{64A}\x{900}-\x{DFF}"
-_WIDE = r"\x{3041}-\x{30FF}\x{3400}-\x{9FFF}\x{AC00}-\x{D7AF}"
+_LETTER = r"\w\x{C0}-\x{DFF}"
+_WIDE = r"\x{3041}-\x{D7AF}"
 _COMMON_DOMAINS = "com|org|net|edu|gov|info|io|co|me|biz|de|fr|uk|us|es|it|nl|ch|at|be|pl|se|no|dk|fi|ru|in|jp|cn|br|ca|au|eu"
 _NOT_DOMAINS = frozenset(
     # Endings of files and names of methods that follow an at sign in code and never end an address.
@@ -129,29 +129,22 @@ def _is_social_security(text: str) -> bool:
 _V4 = r"((?:\d{1,3}\.){3}\d{1,3})"
 _V4_RANGE = re.compile(rf"{_V4}(?:-{_V4}|-\d{{1,3}}|\.\D.*|)", re.DOTALL)
 
-_LOCAL = rf"[{_LETTER}_](?:[{_LETTER}._%+'-]{{0,63}})"
-_LABEL = rf"[{_LETTER}{_WIDE}](?:[{_LETTER}{_WIDE}-]{{0,62}})"
+_LOCAL = rf"[{_LETTER}][{_LETTER}.%+'-]{{0,63}}"
+_DOMAIN = rf"(?:[{_LETTER}{_WIDE}][{_LETTER}{_WIDE}-]*\.)+(?:[A-Za-z]{{2,24}}\b|xn--[a-z0-9-]+|[\x{{400}}-\x{{52F}}]+|[{_WIDE}]{{2,4}})"
 _OCTETS = r"(?:\d{1,3}\.){3}\d{1,3}(?:[.-]?\w{1,20}){0,5}"
 _DIGIT_GROUPS = r"\d(?:[ .-]?\d){11,37}\b"
 
 PATTERNS = (
+    Pattern(rf"({_LOCAL}@{_DOMAIN})", "pii/email", 0.95, 1, _VIEWS, _whole(_is_email)),
     Pattern(
-        rf"({_LOCAL}@(?:{_LABEL}\.){{1,8}}(?:[A-Za-z]{{2,24}}\b|xn--[a-z0-9-]{{2,59}}|[\x{{400}}-\x{{52F}}]{{2,12}}|[{_WIDE}]{{2,4}}))",
-        "pii/email",
-        0.95,
-        1,
-        _VIEWS,
-        _whole(_is_email),
-    ),
-    Pattern(
-        r"(?i)\b([a-z0-9][\w.+-]{0,63} ?[\[({<] ?at ?[\])}>] ?(?:[a-z0-9][a-z0-9-]{0,62} ?(?:\.|[\[({<] ?(?:dot|\.) ?[\])}>]) ?){1,4}[a-z]{2,12})\b",
+        r"(?i)\b([a-z0-9][\w.+-]{0,63} ?[\[({<] ?at ?[\])}>] ?(?:[a-z0-9][a-z0-9-]* ?(?:\.|[\[({<] ?(?:dot|\.) ?[\])}>]) ?){1,3}[a-z]{2,12})\b",
         "pii/email",
         0.8,
         1,
         _VIEWS,
     ),
     Pattern(
-        rf"(?i)\b([a-z0-9][\w.+-]{{1,63}} at [a-z0-9][a-z0-9-]{{1,62}}(?: dot [a-z0-9-]{{2,30}})? dot (?:{_COMMON_DOMAINS}))\b",
+        rf"(?i)\b([a-z0-9][\w.+-]{{1,31}} at [a-z0-9][a-z0-9-]+(?: dot [a-z0-9-]+)? dot (?:{_COMMON_DOMAINS}))\b",
         "pii/email",
         0.7,
         1,

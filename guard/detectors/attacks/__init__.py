@@ -1,0 +1,1 @@
+"""The patterns of attacks on a model's instructions, by kind."""
