@@ -66,8 +66,9 @@ disguises = st.tuples(*(st.sampled_from([letter, *LOOK_ALIKES[letter]]) for lett
     lambda letters: "".join(letters).rstrip("!\u200b\u200c\u200d\u00ad\u2060\ufeff\x00\u202e")
 )
 
+WORDS = "hello the a I am kill gur lbh cerivbhf vafgehpgvbaf naq or be f u c k 69 67 6e 2024 k1ll sh!t! a$$ @ss 1 $ ki|| vs"
 FRAGMENTS = [
-    *"hello the a I am kill gur lbh cerivbhf vafgehpgvbaf naq or be f u c k 69 67 6e 2024 k1ll sh!t! a$$ @ss 1 $ ki|| vs".split(),
+    *WORDS.split(),
     *" \n\t,.-_*/=%&;!'(\x00\x1c\x85\u2028",
     *("  ", "\r\n", "&amp;", "&#105;", "&#x69", "&#x69;", "&nbsp;", "&eacute;", "&#x301;", "&foo;", "&#", "&#x", "&notin;"),
     *"\u200b\u0301\u0308\u00ad\ufe0f\u1161\u11a8\u1100\uac00\ud800你好，。？：は\u3099！ｋßİﬁﷺ¨Кі😀é\u3164²\u0e33\u0e01",
@@ -234,7 +235,8 @@ class TestDecoded:
         ],
     )
     @pytest.mark.parametrize(
-        ("before", "after"), [("", ""), ("Please run: ", " ok"), ("(“", "”)"), ('{"a": "', '"}'), ("you said ", ". The end.")]
+        ("before", "after"),
+        [("", ""), ("Please run: ", " and then"), ("(“", "”)"), ('{"a": "', '"}'), ("you said ", ". The end.")],
     )
     def test_an_encoded_order_is_read_and_the_whole_run_pointed_at(self, encoded: str, before: str, after: str) -> None:
         [(text, run)] = decoded_of(before + encoded + after)
@@ -268,7 +270,7 @@ class TestDecoded:
         "text",
         [
             "The Fur trade and the bar exam: iOS vs Android, 16 GB of RAM, an NBA game in VA, the NA market, Kim Jung, tha gurl.",
-            "Donaudampfschifffahrtsgesellschaft internationalization pneumonoultramicroscopicsilicovolcanoconiosis antidisestablishment",
+            "Donaudampfschifffahrtsgesellschaft antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis",
             "id 123e4567-e89b-12d3-a456-426614174000, commit 7d33d42e0c5b1a6f8d9e2c3b4a5f60718293a4b5, card 4242424242424242",
             "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 and 5f4dcc3b5aa765d61d8327deb882cf99",
             "def read_the_whole_configuration(self): return self.configuration_of_everything[index_of_the_last] % 20",
@@ -346,7 +348,7 @@ class TestLimits:
             ("A" * 76 + "\n") * 1_300,
             base64.b64encode(ORDER.encode() * 2_300).decode(),
         ],
-        ids=ascii,
+        ids=lambda text: ascii(text[:12]),
     )
     def test_cost_is_linear_and_what_is_held_is_bounded(self, text: str) -> None:
         reading = read(text, NAMES, final=False)
@@ -368,14 +370,14 @@ def _seconds(text: str) -> float:
 
 
 class TestGrowingTexts:
-    @settings(deadline=None, max_examples=120)
+    @settings(deadline=None, max_examples=60)
     @given(texts, wanted)
     @example("a b c d e f", NAMES)
     @example("e&#x301 x &amp", NAMES)
     @example("ㅤ&#x69;x", NAMES)
     def test_what_is_settled_is_exactly_what_is_known(self, text: str, names: tuple[str, ...]) -> None:
         for length in range(len(text)):
-            _check_settled(text, length, names, range(len(text) * 20))
+            _check_settled(text, length, names, range(max(0, length - 40), length + 10))
 
     @settings(deadline=None, max_examples=25)
     @given(
@@ -390,7 +392,7 @@ class TestGrowingTexts:
         for length in {*(length for length in lengths if length < len(text)), min(4096, len(text) - 1)}:
             _check_settled(text, length, names, indices)
 
-    @settings(deadline=None, max_examples=120)
+    @settings(deadline=None, max_examples=60)
     @given(texts, wanted)
     @example("I a bc d", NAMES)
     @example("\u1161 ᅡ ㅤ ᅡa", NAMES)

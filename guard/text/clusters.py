@@ -37,7 +37,7 @@ class Atom(IntEnum):
     """Extends a cluster and is removed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clusters:
     """The canonical text of a source, and where each of its clusters came from.
 
@@ -91,11 +91,12 @@ class Clusters:
 
 def cluster(source: str) -> Clusters:
     """Return the canonical text of `source` with its map."""
-    if _is_canonical(source):
+    remarkable = _remarkable(source)
+    if not remarkable:
         return Clusters(source, source)
     builder = _Builder(source)
-    for atom in _ATOM.finditer(source):
-        builder.add(atom)
+    for start in remarkable:
+        builder.add(start)
     return builder.finish()
 
 
@@ -111,13 +112,12 @@ def kind(char: str) -> Atom:
     return Atom.PLAIN if unicodedata.is_normalized("NFKC", char) else Atom.FOLDS
 
 
-_REMARKABLE = r"[^\t-\r\x1c-%'-~]"
-"""Any character but plain printable ASCII and white space; the ampersand is one."""
+_REMARKABLE_ASCII = re.compile(r"[^\t-\r\x1c-%'-~]")
+"""An ampersand or a control character, in an ASCII text."""
 
-_ATOM = re.compile(rf"&(?:#[0-9]{{1,7}};?|#[xX][0-9a-fA-F]{{1,6}};?|[A-Za-z][A-Za-z0-9]{{0,31}};)|{_REMARKABLE}")
-_REMARKABLES = re.compile(_REMARKABLE)
+_PLAIN_ASCII = frozenset(char for char in map(chr, range(128)) if not _REMARKABLE_ASCII.match(char))
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{0,31};)")
 _ENTITY_BEGUN = re.compile(r"&(?:#(?:[xX][0-9a-fA-F]{0,6}|[0-9]{0,7})|[A-Za-z][A-Za-z0-9]{0,31})?")
-_UNREMARKABLE_ASCII = frozenset(map(chr, range(128))) - frozenset("&") - frozenset(map(chr, (*range(9), *range(14, 28), 127)))
 
 _VISIBLE_FORMAT = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 """Signs that Unicode counts as format characters although one sees them."""
@@ -138,11 +138,12 @@ _INVISIBLE = frozenset(chr(code) for first, last in _INVISIBLE_RANGES for code i
 """What Unicode calls default ignorable, besides the format characters."""
 
 
-def _is_canonical(source: str) -> bool:
-    """Return whether every character is a cluster of its own that stays as it is."""
+def _remarkable(source: str) -> list[int]:
+    """Return the offsets of the characters that are not clusters of their own which stay as they are, and of ampersands."""
     if source.isascii():
-        return not _REMARKABLES.search(source)
-    return not any(kind(char) for char in set(source) - _UNREMARKABLE_ASCII if char != "&") and "&" not in source
+        return [match.start() for match in _REMARKABLE_ASCII.finditer(source)]
+    chars = {char for char in set(source) - _PLAIN_ASCII if kind(char) or char == "&"}
+    return [offset for offset, char in enumerate(source) if char in chars] if chars else []
 
 
 class _Builder:
@@ -159,21 +160,21 @@ class _Builder:
         self._content: list[str] = []
         self._marks = 0
         self._certain = 0
-        self._changes = False
 
-    def add(self, match: re.Match[str]) -> None:
-        """Take the next remarkable atom; what lies between two of them is plain ASCII."""
-        start, end = match.span()
-        content = match.group()
-        certain = end
-        if content[0] == "&":
-            content, end, certain = _entity(self._source, start, end)
+    def add(self, start: int) -> None:
+        """Take the next remarkable character; what lies between two of them is plain."""
+        if start < self._end:
+            return
+        content = self._source[start]
+        certain = end = start + 1
+        if content == "&":
+            content, end, certain = _entity(self._source, start)
         role = kind(content[0]) if content else Atom.INVISIBLE
         if role >= Atom.MARK:
             self._extend(content, role, start, end, certain)
         else:
             self._close()
-            self._open(content, start, end, certain, changes=role is Atom.FOLDS or end - start > 1 or content == "&")
+            self._open(content, start, end, certain)
 
     def finish(self) -> Clusters:
         """Return the clusters of the whole source."""
@@ -181,19 +182,17 @@ class _Builder:
         self._pieces.append(self._source[self._copied :])
         return Clusters(self._source, "".join(self._pieces), Edits.of(self._edits), self._decided, self._stacks)
 
-    def _open(self, content: str, start: int, end: int, certain: int, *, changes: bool) -> None:
+    def _open(self, content: str, start: int, end: int, certain: int) -> None:
         self._start, self._end = start, end
         self._content = [content]
         self._marks = 0
         self._certain = certain
-        self._changes = changes
 
     def _extend(self, content: str, role: Atom, start: int, end: int, certain: int) -> None:
         if self._end != start or not start:
             self._close()
-            base = self._source[start - 1 : start] if start > self._copied else ""
-            self._open(base, start - len(base), end, start if base else certain, changes=True)
-        self._changes = True
+            base = self._source[start - 1] if start else ""
+            self._open(base, start - len(base), end, start if base else certain)
         self._end = end
         if role is Atom.MARK:
             self._marks += 1
@@ -202,30 +201,35 @@ class _Builder:
 
     def _close(self) -> None:
         """End the cluster under way."""
-        if not self._changes:
-            return
         start, end = self._start, self._end
-        text = unicodedata.normalize("NFKC", "".join(self._content))
-        text = "".join([char for char in text if kind(char) is not Atom.INVISIBLE])
+        if not end:
+            return
+        text = _normalised("".join(self._content))
         self._pieces += (self._source[self._copied : start], text)
         self._copied = end
         self._edits.append(Edit(start, end, len(text)))
         self._decided.append(max(self._certain, self._decided[-1] if self._decided else 0))
         if self._marks > MARKS:
             self._stacks.append(Span(start, end))
-        self._changes = False
 
 
-def _entity(source: str, start: int, end: int) -> tuple[str, int, int]:
+@lru_cache(maxsize=4096)
+def _normalised(content: str) -> str:
+    return "".join([char for char in unicodedata.normalize("NFKC", content) if kind(char) is not Atom.INVISIBLE])
+
+
+def _entity(source: str, start: int) -> tuple[str, int, int]:
     """Read what begins with the ampersand at `start`.
 
     Returns:
         What it stands for, where it ends, and the shortest length of the source that makes this certain.
     """
-    entity = source[start:end]
-    if entity.startswith("&#"):
-        return unescape(entity), end, end if entity.endswith(";") else end + 1
-    if len(entity) > 1 and entity[1:] in html5:
-        return html5[entity[1:]], end, end
+    match = _ENTITY.match(source, start)
+    if match:
+        entity, end = match.group(), match.end()
+        if entity[1] == "#":
+            return unescape(entity), end, end if entity[-1] == ";" else end + 1
+        if entity[1:] in html5:
+            return html5[entity[1:]], end, end
     begun = _ENTITY_BEGUN.match(source, start)
     return "&", start + 1, (begun.end() if begun else start + 1) + 1

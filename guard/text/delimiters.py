@@ -48,7 +48,7 @@ def _cuts_within(text: str, start: int, end: int) -> list[int]:
         if text[start] in _MARKS and (begins or _PUNCTUATION.match(text, start)):
             start, begins = start + 1, False
             continue
-        delimiter = _PUNCTUATION.search(text, start + 1, end)
+        delimiter = _PUNCTUATION.search(text, start + 1, min(end, start + LONGEST + 1))
         token_end = delimiter.start() if delimiter else end
         begins = token_end - start > LONGEST
         start = start + LONGEST if begins else token_end

@@ -6,30 +6,26 @@ settled by what ends it; hexadecimal pairs with spaces, base64 in lines and rot1
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Iterator
-from urllib.parse import unquote_to_bytes
+from collections.abc import Callable, Iterator
 
 import re2
 
-from guard.text import rot13
+from guard.text import decoders, rot13
 from guard.text.clusters import cluster
 from guard.text.runs import LIMIT, Run
 from guard.values import Span
-
-CODE = "A-Za-z0-9+/_=%\\\\.~-"
-"""The characters, for a character class, of which a run within one token may consist."""
 
 DEPTH = 2
 """How often what was decoded is decoded again; one deeper counts as hiding."""
 
 
 def runs(text: str) -> list[Run]:
-    """Return every run of `text` in order of its start, those too that stand for no text."""
-    if not _TRIGGER.search(text.encode("utf-8", "replace")):
+    """Return every run of `text` in order of its start, those too that stand for no text but reach over white space."""
+    data = text.encode("utf-8", "replace")
+    if not _ANY_SIGN.search(data):
         return []
-    found = [*_within_stretches(text), *_spaced_pairs(text), *_wrapped(text), *rot13.runs(text)]
+    found = [run for sign, find in _FINDERS if sign.search(data) for run in find(text)]
     return sorted(found, key=lambda run: (run.start, run.end))
 
 
@@ -66,137 +62,95 @@ def tagged(source: str) -> Iterator[tuple[Span, str]]:
 
 
 _CODE_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_=%\\.~-"
-_ROT13_BEGINS = "|".join(sorted(rot13.OPENERS))
-_TRIGGER = re2.compile(
-    (
-        r"[A-Za-z0-9+/_-]{16}|%[0-9A-Fa-f]{2}|\\[xu][0-9A-Fa-f]{2}"
-        rf"|\b[2-7][0-9A-Fa-f] |\b(?i:{_ROT13_BEGINS})\b"
-    ).encode()
-)
-"""What every run holds; most texts are done with after this one search."""
+_CODE = r"A-Za-z0-9+/_=%\\.~-"
+_STRETCH = re.compile(rf"(?<![{_CODE}])[{_CODE}]{{9,}}+")
 
 _FEWEST_ESCAPES = 3
-_FEWEST_PAIRS = 8
-_MOST_PAIRS = LIMIT // 3
-_STANDARD_ALPHABET = str.maketrans("-_", "+/")
-
-_STRETCH = re.compile(rf"(?<![{CODE}])[{CODE}]{{9,}}+")
 _WITH_PERCENT = re.compile(r"(?:[A-Za-z0-9._~+-]|%[0-9A-Fa-f]{2})++")
 _WITH_ESCAPES = re.compile(r"(?:[A-Za-z0-9._~+-]|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})++")
-_ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}+={0,2}")
-_HEX = re.compile(r"(?:0[xX])?((?:[0-9A-Fa-f]{2}){8,})")
-_PART = re.compile(r"[A-Za-z0-9]{16,}+")
+_DIGITS = re.compile(r"[A-Za-z0-9+/_-]{16,}+={0,2}")
+_PART_OF_DIGITS = re.compile(r"[A-Za-z0-9]{16,}+")
 
-_PAIRS = re.compile(rf"(?<![{CODE}])[2-7][0-9A-Fa-f](?![{CODE}])(?: [0-9A-Fa-f]{{2}}(?![{CODE}])){{0,{_MOST_PAIRS - 1}}}+")
+_FEWEST_PAIRS = 8
+_MOST_PAIRS = LIMIT // 3
+_PAIRS = re.compile(rf"(?<!\w)[2-7][0-9A-Fa-f](?![^\W_])(?: [0-9A-Fa-f]{{2}}(?![^\W_])){{0,{_MOST_PAIRS - 1}}}+")
 _PAIRS_GO_ON = re.compile(r"(?: [0-9A-Fa-f]{0,2})?")
 
-_BODY = "[A-Za-z0-9+/]"
+_DIGIT = "[A-Za-z0-9+/]"
+_LAST_LINE = rf"(?:{_DIGIT}{{4}}){{0,18}}(?:{_DIGIT}{{4}}|{_DIGIT}{{3}}=|{_DIGIT}{{2}}==)"
 _WRAPPED = [
-    re.compile(
-        rf"(?<![{CODE}]){_BODY}{{{width}}}(?![{CODE}])(?:\r?\n{_BODY}{{{width}}}(?![{CODE}])){{0,{LIMIT // (width + 2) - 2}}}+"
-        rf"(\r?\n{_BODY}{{1,{width}}}+={{0,2}}+(?![{CODE}]))?+"
-    )
-    for width in (64, 76)
+    re.compile(rf"(?<![{_CODE}]){line}(?:\r?\n{line}){{0,{LIMIT // 78 - 1}}}+(\r?\n{_LAST_LINE}(?![{_CODE}]))?+")
+    for line in (rf"{_DIGIT}{{{width}}}(?![{_CODE}])" for width in (64, 76))
 ]
 """Lines of base64 as PEM (RFC 7468) and MIME (RFC 2045) wrap it."""
 
-_NEXT_LINE = re.compile(rf"\r?\n?[{CODE}]*+")
+_NEXT_LINE = re.compile(rf"\r?\n?[{_CODE}]*+")
 _TAGGED = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{3,}+")
 
 
 def _within_stretches(text: str) -> Iterator[Run]:
-    for stretch in _STRETCH.finditer(text):
-        end = stretch.end()
+    for match in _STRETCH.finditer(text):
+        begin, end = match.span()
         needs = end if end < len(text) and text[end].isspace() else end + 1
-        for start, stop, decoded in _stretch_runs(stretch.group()):
-            yield Run(stretch.start() + start, stretch.start() + stop, needs, decoded)
+        stretch = match.group()
+        for start, stop, decoded in (*_escaped(stretch), *_in_digits(stretch)):
+            yield Run(begin + start, begin + stop, needs, decoded)
 
 
-def _stretch_runs(code: str) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and decoded text of the runs within one stretch."""
-    for match, decoded in _stretch_matches(code):
+def _escaped(stretch: str) -> Iterator[tuple[int, int, str]]:
+    for sign, pattern, decode in (("%", _WITH_PERCENT, decoders.percent), ("\\", _WITH_ESCAPES, decoders.escapes)):
+        if stretch.count(sign) >= _FEWEST_ESCAPES:
+            for match in pattern.finditer(stretch):
+                code = match.group().rstrip(".")
+                decoded = decode(code) if code.count(sign) >= _FEWEST_ESCAPES else None
+                if decoded is not None:
+                    yield match.start(), match.start() + len(code), decoded
+
+
+def _in_digits(stretch: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the runs of digits; where one is no text, those parts between its signs that are, as in a path."""
+    for match in _DIGITS.finditer(stretch):
+        decoded = decoders.digits(match.group())
         if decoded is not None:
-            yield match.start(), match.end(), decoded
-
-
-def _stretch_matches(code: str) -> Iterator[tuple[re.Match[str], str | None]]:
-    if "%" in code:
-        for match in _WITH_PERCENT.finditer(code):
-            if match.group().count("%") >= _FEWEST_ESCAPES:
-                yield match, _as_text(unquote_to_bytes(match.group()))
-    if "\\" in code:
-        for match in _WITH_ESCAPES.finditer(code):
-            if match.group().count("\\") >= _FEWEST_ESCAPES:
-                yield match, _as_text(_unescaped(match.group()))
-    for match in _BASE64.finditer(code):
-        decoded = _digits(match.group())
-        yield match, decoded
-        if decoded is None:
-            for part in _PART.finditer(code, *match.span()):
-                if part.span() != match.span():
-                    yield part, _digits(part.group())
+            yield *match.span(), decoded
+            continue
+        for part in _PART_OF_DIGITS.finditer(stretch, *match.span()):
+            decoded = decoders.digits(part.group())
+            if decoded is not None:
+                yield *part.span(), decoded
 
 
 def _spaced_pairs(text: str) -> Iterator[Run]:
     for match in _PAIRS.finditer(text):
-        pairs = match.group()
-        decoded = _as_text(bytes.fromhex(pairs)) if len(pairs) >= 3 * _FEWEST_PAIRS - 1 else None
-        goes_on = _PAIRS_GO_ON.match(text, match.end())
-        needs = (goes_on.end() if goes_on else match.end()) + 1
-        exceeds = len(pairs) >= 3 * _MOST_PAIRS - 1 and needs > match.end() + 2
-        yield Run(match.start(), match.end(), needs, decoded, exceeds)
+        start, end = match.span()
+        count = (end - start + 1) // 3
+        goes_on = _PAIRS_GO_ON.match(text, end)
+        needs = (goes_on.end() if goes_on else end) + 1
+        decoded = decoders.pairs(match.group()) if count >= _FEWEST_PAIRS else None
+        yield Run(start, end, needs, decoded, exceeds=count == _MOST_PAIRS and needs == end + 4)
 
 
 def _wrapped(text: str) -> Iterator[Run]:
     for pattern in _WRAPPED:
         for match in pattern.finditer(text):
-            lines = match.group().split()
-            decoded = None
-            if len(lines) > 1:
-                decoded = _base64("".join(lines)) or _base64("".join(lines[:-1]))
-            next_line = None if match.group(1) else _NEXT_LINE.match(text, match.end())
-            yield Run(match.start(), match.end(), (next_line.end() if next_line else match.end()) + 1, decoded)
+            start, end = match.span()
+            next_line = None if match.group(1) else _NEXT_LINE.match(text, end)
+            needs = (next_line.end() if next_line else end) + 1
+            decoded = decoders.lines(match.group())
+            if decoded is None and match.group(1):
+                end = match.start(1)
+                decoded = decoders.lines(text[start:end])
+            yield Run(start, end, needs, decoded)
 
 
-def _digits(code: str) -> str | None:
-    """Return what `code` stands for as hexadecimal or as base64."""
-    hexadecimal = _HEX.fullmatch(code)
-    return (_as_text(bytes.fromhex(hexadecimal.group(1))) if hexadecimal else None) or _base64(code)
+_SIGNS: dict[str, Callable[[str], Iterator[Run]]] = {
+    r"[A-Za-z0-9+/_-]{16}|%[0-9A-Fa-f]{2}|\\[xu][0-9A-Fa-f]{2}": _within_stretches,
+    r"\b[2-7][0-9A-Fa-f] ": _spaced_pairs,
+    r"[A-Za-z0-9+/]{64}": _wrapped,
+    rf"\b(?i:{'|'.join(sorted(rot13.OPENERS))})\b": rot13.runs,
+}
+"""What each kind of run holds at least, in the syntax of RE2."""
 
-
-def _base64(code: str) -> str | None:
-    """Return what `code` stands for in either alphabet of RFC 4648, with or without padding; a last odd character is left out."""
-    digits = code.rstrip("=").translate(_STANDARD_ALPHABET)
-    digits = digits[: len(digits) - (len(digits) % 4 == 1)]
-    return _as_text(binascii.a2b_base64(digits + "=" * (-len(digits) % 4)))
-
-
-def _unescaped(code: str) -> bytes:
-    """Return what escapes stand for: `x` names bytes, `u` code points."""
-    pieces: list[bytes] = []
-    copied = 0
-    for match in _ESCAPE.finditer(code):
-        byte, point = match.groups()
-        pieces += (
-            code[copied : match.start()].encode(),
-            bytes.fromhex(byte) if byte else chr(int(point, 16)).encode("utf-8", "replace"),
-        )
-        copied = match.end()
-    return b"".join([*pieces, code[copied:].encode()])
-
-
-def _as_text(data: bytes) -> str | None:
-    """Return the text that `data` is, in UTF-8 or UTF-16LE, if it is mostly letters, digits and spaces."""
-    if 4 * data[1::2].count(0) > len(data):
-        text = data.decode("utf-16-le", "ignore")
-    else:
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            if error.start < max(1, len(data) - 3):
-                return None
-            text = data[: error.start].decode()
-    shown = sum(char.isprintable() or char.isspace() for char in text)
-    spoken = sum(char.isalnum() or char.isspace() for char in text)
-    return text if text and shown >= 0.9 * len(text) and spoken >= 0.5 * len(text) else None
+_FINDERS = [(re2.compile(sign.encode()), find) for sign, find in _SIGNS.items()]
+_ANY_SIGN = re2.compile("|".join(_SIGNS).encode())
+"""Most texts are done with after this one search."""

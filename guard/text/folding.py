@@ -38,7 +38,7 @@ class Row(NamedTuple):
     needs: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Folded:
     """The folded text of clusters, and where its characters came from.
 
@@ -138,13 +138,15 @@ _SIGN_LETTERS = str.maketrans("0134578@$!|€¢", "oieastbasilec")
 _LETTER = rf"[^\W\d_{CJK}]"
 _ALONE = rf"(?:{_LETTER}|[0134578@$])"
 
-_ROW = re.compile(rf"(?<!\S){_ALONE}(?!\S)(?: {_ALONE}(?!\S)){{0,{SPACED - 1}}}+")
+_OPENING = r"""["'(\[{]"""
+_ROW = re.compile(rf"(?:(?<!\S)|(?<=\s{_OPENING})|(?<=\A{_OPENING})){_ALONE}(?![^\W_])(?: {_ALONE}(?![^\W_])){{0,{SPACED - 1}}}+")
 _ROW_GOES_ON = re.compile(rf"(?: {_ALONE}?)?")
 _JOINED_BY_SIGN = re.compile(rf"(?<![^\W_]){_ALONE}([.\-_*,]){_ALONE}(?:\1{_ALONE})+(?![^\W_])")
 _APART = re2.compile(
     rb"(?:^|[^0-9a-z])[0-9a-z@$][.\-_*,][0-9a-z@$][.\-_*,][0-9a-z@$]"
-    rb"|(?:^|[\x00-\x20])[0-9a-z@$] [0-9a-z@$] [0-9a-z@$](?:[\x00-\x20]|$)"
+    rb"|(?:^|[\x00-\x20])[\"'(\[{]?[0-9a-z@$] [0-9a-z@$] [0-9a-z@$](?:[^0-9a-z]|$)"
 )
+"""What an ASCII text holds in which letters are joined; the two searches below tell the same of what they are for."""
 
 _WORDLIKE = r"a-z0-9@$!|€¢"
 _MIXED = re.compile(rf"(?<![{_WORDLIKE}])(?:[a-z]++[0-9@$!|€¢]|[0-9@$!|€¢]++[a-z])[{_WORDLIKE}]*+")

@@ -160,6 +160,8 @@ class _Reader:
         views: list[View] = []
         obfuscated: list[Span] = []
         for index, (start, clusters) in enumerate(zip(self._starts, self._clusters, strict=True)):
+            if not (self._runs and self._runs[index]) and clusters.edits is None and clusters.source.isascii():
+                continue
             found: list[tuple[Span, list[View]]] = []
             for run in self._runs[index] if self._runs else ():
                 known = start + clusters.known_before(run.needs)
