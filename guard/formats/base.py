@@ -182,20 +182,6 @@ class Format(Protocol):
         """Return an error body in the format's own shape."""
         ...
 
-    def split(self, text: str) -> tuple[Piece, ...]:
-        """Return the leaves of a tool call's arguments: strings, numbers as source text, and keys; pointers are relative to it.
-
-        Arguments that are no strict JSON are one piece at "".
-        """
-        ...
-
-    def join(self, text: str, changes: Mapping[str, str]) -> str:
-        """Return arguments with the leaves at the given pointers replaced; a replaced number becomes a string.
-
-        Raises BadMessage where a key would have to change.
-        """
-        ...
-
     def framing(self, limit: int) -> Framing:
         """Return a new framing; events longer than `limit` bytes are refused."""
         ...

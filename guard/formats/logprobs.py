@@ -1,4 +1,7 @@
-"""Log probabilities repeat a text token by token: whether they say the same as the text that was judged."""
+"""Log probabilities repeat a text token by token: whether they say the same as the text that was judged.
+
+Tokens that were not chosen say something else by nature; they pass where each is one short word of a vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ _TOKEN = frozenset(("token", "logprob", "bytes"))
 _ENTRY = _TOKEN | {"top_logprobs"}
 _LEGACY = frozenset(("tokens", "token_logprobs", "top_logprobs", "text_offset"))
 _LONGEST_TOKEN = 128
+_LONGEST_PART = len("bytes:") + 4 * 8
+_LONGEST_WORD = 16
+"""Vocabularies hold hardly any longer word; a longer alternative may be something that was put there to be said."""
 
 
 def faithful(logprobs: Any, spoken: dict[str, str]) -> bool:  # noqa: ANN401
@@ -53,7 +59,7 @@ def _spelled(entries: list[Any]) -> bytes | None:
         if token is None:
             return None
         alternatives = entry.get("top_logprobs") or []
-        if type(alternatives) is not list or any(_token(other, _TOKEN) is None for other in alternatives):
+        if type(alternatives) is not list or not all(map(_is_alternative, alternatives)):
             return None
         spelled.append(token)
     return b"".join(spelled)
@@ -72,9 +78,21 @@ def _token(entry: Any, fields: frozenset[str]) -> bytes | None:  # noqa: ANN401
     if type(numbers) is not list or not all(type(number) is int and 0 <= number < 256 for number in numbers):
         return None
     raw = bytes(numbers)
-    if token.encode() == raw or (_is_part_of_a_character(raw) and len(token) <= len("bytes:") + 4 * len(raw)):
+    if token.encode() == raw or (_is_part_of_a_character(raw) and len(token) <= len("bytes:") + 4 * len(raw) <= _LONGEST_PART):
         return raw
     return None
+
+
+def _is_alternative(entry: Any) -> bool:  # noqa: ANN401
+    return _token(entry, _TOKEN) is not None and _is_one_word(entry["token"])
+
+
+def _is_one_word(token: str) -> bool:
+    """Return whether a token that was not chosen can be no more than one short word, or signs."""
+    words = token.split()
+    if len(words) > 1 or len(token) > _LONGEST_TOKEN:
+        return False
+    return not words or len(words[0]) <= _LONGEST_WORD or not any(character.isalnum() for character in words[0])
 
 
 def _is_part_of_a_character(raw: bytes) -> bool:
@@ -94,7 +112,7 @@ def _legacy_faithful(logprobs: dict[str, Any], text: str) -> bool:
     for other in _items(logprobs.get("top_logprobs")):
         if other is None:
             continue
-        if type(other) is not dict or any(len(token) > _LONGEST_TOKEN for token in other):
+        if type(other) is not dict or not all(map(_is_one_word, other)):
             return False
         numbers += other.values()
     return "".join(tokens) == text and all(map(_is_number, numbers))

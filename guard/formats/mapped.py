@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from guard.errors import BadMessage
-from guard.formats import arguments, openai_errors, selectors, sse, strict_json, walk
+from guard.formats import openai_errors, selectors, sse, strict_json, walk
 from guard.formats.base import Delta, Document, EndOfStream, Frame, Framing, Part, Piece, Request
 from guard.formats.ndjson import NdjsonFraming
 from guard.formats.pointers import replaced, without
@@ -102,14 +102,6 @@ class MappedFormat:
     def error(self, message: str, *, status: int, code: str) -> bytes:
         """See `Format.error`; the shape is OpenAI's."""
         return openai_errors.error_body(message, status=status, code=code)
-
-    def split(self, text: str) -> tuple[Piece, ...]:
-        """See `Format.split`."""
-        return arguments.split(text)
-
-    def join(self, text: str, changes: Mapping[str, str]) -> str:
-        """See `Format.join`."""
-        return arguments.join(text, changes)
 
     def framing(self, limit: int) -> Framing:
         """See `Format.framing`."""

@@ -75,14 +75,11 @@ class OpenAIChat(OpenAIFormat):
         content = message if mode == "message" else None
         return {"message": {"role": "assistant", "content": content, "refusal": message}}
 
-    def _refusal_delta(self, message: str, mode: str, *, opens: bool, started: bool) -> dict[str, Any]:
+    def _refusal_chunks(self, message: str, mode: str, *, opens: bool, started: bool) -> list[dict[str, Any]]:
         delta = {"role": "assistant"} if opens else {}
         if mode == "message" and not started:
             delta["content"] = message
-        return {"delta": {**delta, "refusal": message}}
-
-    def _last_delta(self) -> dict[str, Any]:
-        return {"delta": {}}
+        return [{"delta": {**delta, "refusal": message}}, {"delta": {}}]
 
 
 def _check_message(message: dict[str, Any], where: str) -> Role:

@@ -50,11 +50,8 @@ class OpenAICompletions(OpenAIFormat):
     def _refused(self, message: str, mode: str) -> dict[str, Any]:
         return {"text": message if mode == "message" else ""}
 
-    def _refusal_delta(self, message: str, mode: str, *, opens: bool, started: bool) -> dict[str, Any] | None:
-        return {"text": message} if mode == "message" and not started else None
-
-    def _last_delta(self) -> dict[str, Any]:
-        return {"text": ""}
+    def _refusal_chunks(self, message: str, mode: str, *, opens: bool, started: bool) -> list[dict[str, Any]]:
+        return [{"text": message if mode == "message" and not started else ""}]
 
 
 def _check_prompt(prompt: Any) -> int:  # noqa: ANN401

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from guard.formats import arguments, logprobs, openai_errors, openai_stream, strict_json, walk
+from guard.formats import logprobs, openai_errors, openai_stream, strict_json, walk
 from guard.formats.base import Document, EndOfStream, Frame, Part, Piece, Request, Text
 from guard.formats.fields import is_identifier
 from guard.formats.openai_stream import Body
@@ -55,12 +55,13 @@ class OpenAIFormat(ABC):
         """Return what a refused choice says, in an answer that is not streamed."""
 
     @abstractmethod
-    def _refusal_delta(self, message: str, mode: str, *, opens: bool, started: bool) -> dict[str, Any] | None:
-        """Return what a refused choice says in a stream, or None where nothing more can be said."""
+    def _refusal_chunks(self, message: str, mode: str, *, opens: bool, started: bool) -> list[dict[str, Any]]:
+        """Return what a refused choice says in a stream, chunk by chunk; the last one ends it.
 
-    @abstractmethod
-    def _last_delta(self) -> dict[str, Any]:
-        """Return what a choice says in the chunk that only ends it."""
+        Args:
+            opens: Whether the role has to be named.
+            started: Whether some of the choice's text has left.
+        """
 
     def read_answer(self, body: bytes, request: Request) -> Document:
         """See `Format.read_answer`."""
@@ -102,14 +103,6 @@ class OpenAIFormat(ABC):
         """See `Format.error`."""
         return openai_errors.error_body(message, status=status, code=code)
 
-    def split(self, text: str) -> tuple[Piece, ...]:
-        """See `Format.split`."""
-        return arguments.split(text)
-
-    def join(self, text: str, changes: Mapping[str, str]) -> str:
-        """See `Format.join`."""
-        return arguments.join(text, changes)
-
     def framing(self, limit: int) -> SseFraming:
         """See `Format.framing`."""
         return SseFraming(limit)
@@ -131,13 +124,16 @@ class OpenAIFormat(ABC):
         """See `Format.refuse_stream`; in mode `error` it is the stream's error event."""
         if mode == "error":
             return self.stream_error(message, code=_STOPPED)
-        said = self._refusal_delta(message, mode, opens=not started and _opens(last, choice), started=started)
-        ending = {"index": choice, **self._last_delta(), "logprobs": None, "finish_reason": _STOPPED}
-        choices = [ending]
-        if said is not None:
-            choices.insert(0, {"index": choice, **said, "logprobs": None, "finish_reason": None})
+        chunks = self._refusal_chunks(message, mode, opens=not started and _opens(last, choice), started=started)
         envelope = self._envelope_of(request, last)
-        return b"".join(event(strict_json.encode({**envelope, "choices": [entry]})) for entry in choices)
+        return b"".join(
+            event(
+                strict_json.encode(
+                    {**envelope, "choices": [{"index": choice, **said, "logprobs": None, "finish_reason": reason}]}
+                )
+            )
+            for said, reason in zip(chunks, [*[None] * (len(chunks) - 1), _STOPPED], strict=True)
+        )
 
     def end_stream(self, request: Request, last: Part | None, *, usage: bool) -> bytes:
         """See `Format.end_stream`.
