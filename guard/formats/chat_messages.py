@@ -33,10 +33,12 @@ def message_texts(message: dict[str, Any], pointer: str, speaker: Speaker) -> li
     if "content" in message:
         texts += _content_texts(message["content"], f"{pointer}/content", speaker)
     calls = message.get("tool_calls")
-    for index, call in enumerate(calls if type(calls) is list else [calls]):
-        where = f"{pointer}/tool_calls/{index}" if type(calls) is list else f"{pointer}/tool_calls"
-        texts += _call_texts(call, "tool_calls", where, speaker)
-    if "function_call" in message:
+    if type(calls) is list:
+        for index, call in enumerate(calls):
+            texts += _call_texts(call, "tool_calls", f"{pointer}/tool_calls/{index}", speaker)
+    elif calls is not None:
+        texts += _call_texts(calls, "tool_calls", f"{pointer}/tool_calls", speaker)
+    if message.get("function_call") is not None:
         texts += _call_texts(message["function_call"], "function_call", f"{pointer}/function_call", speaker)
     found: list[Piece] = []
     walk.entries(message, pointer, found, _OWN)
