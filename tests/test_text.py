@@ -410,6 +410,7 @@ class TestGrowingTexts:
 
     @settings(deadline=None, max_examples=60)
     @given(texts, wanted)
+    @example("73. \x00a$$ \u11a8 l.は ？", ("folded",))
     def test_progress_never_goes_back(self, text: str, names: tuple[str, ...]) -> None:
         readings = [read(text[:length], names, final=False) for length in range(len(text) + 1)]
         assert [reading.settled for reading in readings] == sorted(reading.settled for reading in readings)

@@ -218,7 +218,7 @@ class _Reader:
             around = self._composite_around(cut)
             if around is None:
                 break
-            cut = last_delimiter(source, around)
+            cut = last_delimiter(source, around + 1)
         return start + max(0, cut)
 
     def _composite_around(self, offset: int) -> int | None:
