@@ -308,9 +308,10 @@ class ChoiceJudge:
             if not ended:
                 break
             told = ended[0][1].told
+            due = track.due(told)
             self._scan(track, told)
-            if not self._blocks:
-                self._place(track, ended, track.due(told), last=False)
+            if all(block.due == due for block in self._blocks):
+                self._place(track, ended, due, last=False)
         if not self._blocks:
             self._scan(track, track.length)
         track.forget()
@@ -375,7 +376,8 @@ class ChoiceJudge:
             placing.before = placement.end - (placement.end - placement.resume) // 2
             placing.start = placement.resume
             placing.pending[placement.start] = None
-        now = self._limits_now() if any(placing.blocks for placing, _ in ended) else _NO_LIMITS
+        now = self._limits_now()
+        self._blocks = [replace(block, limits=now) if block.due == due else block for block in self._blocks]
         for (placing, placement), before in zip(ended, befores, strict=True):
             item = Item(
                 text=track.tail[placement.shown_from - track.base : placement.end - track.base],

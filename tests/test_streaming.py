@@ -20,11 +20,9 @@ WINDOWS = st.one_of(
 
 
 def words(alphabet: str, size: int, count: int) -> st.SearchStrategy[tuple[str, ...]]:
-    """Words of which none begins another, so that each is certain with its last letter."""
+    """Words of which none holds another, so that each is certain with its last letter."""
     drawn = st.lists(st.text(alphabet, min_size=1, max_size=size), min_size=1, max_size=count)
-    return drawn.map(
-        lambda found: tuple(word for word in found if not any(word.startswith(other) and word != other for other in found))
-    )
+    return drawn.map(lambda found: tuple(word for word in found if not any(other in word and word != other for other in found)))
 
 
 TOYS = st.lists(
