@@ -1,0 +1,86 @@
+"""The command `align`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from guard.detectors.embedded import MODEL
+from guard.errors import TenetError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train and judge what Tenet runs on.")
+classifier = typer.Typer(no_args_is_help=True, help="The embedded classifier.")
+app.add_typer(classifier, name="classifier")
+
+Data = Annotated[Path, typer.Option(help="Folder with the data sets, one JSONL file each.")]
+Seed = Annotated[int, typer.Option(help="The same data and seed give the same model.")]
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@app.callback()
+def _align() -> None:
+    """Keep `classifier` a group of its own."""
+
+
+@classifier.command("train")
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the weights, their digest and the model card.")] = MODEL.parent,
+    seed: Seed = 20261124,
+) -> None:
+    """Train the embedded classifier, evaluate it, and write weights, digest and model card."""
+    _use_one_thread()
+    from alignment.classifiers.export import export
+    from alignment.classifiers.training import train as fit
+
+    start = time.monotonic()
+    try:
+        path = export(fit(data, seed, lambda line: typer.echo(f"{time.monotonic() - start:5.0f} s  {line}", err=True)), out)
+    except (OSError, ValueError) as error:
+        _give_up(error)
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB; its card: {out / 'README.md'}")
+
+
+@classifier.command("evaluate")
+def evaluate(
+    data: Data,
+    model: Annotated[Path, typer.Option(help="The weights.")] = MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    seed: Seed = 20261124,
+) -> None:
+    """Evaluate a classifier on the held-out rows of the data sets."""
+    _use_one_thread()
+    from alignment.classifiers.card import measured
+    from alignment.classifiers.dataset import read
+    from alignment.classifiers.evaluation import evaluate as judge
+    from guard.detectors.linear import LinearStage
+
+    try:
+        examples = [example for example in read(data) if example.held_out]
+        found = judge(LinearStage.load(model), examples, seed)
+    except (OSError, ValueError, TenetError) as error:
+        _give_up(error)
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else measured(found))
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+def _use_one_thread() -> None:
+    """Keep the linear algebra on one core: the sums are small, and a machine is shared."""
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, "1")
+
+
+def _give_up(error: Exception) -> NoReturn:
+    typer.echo(f"align: {error}", err=True)
+    sys.exit(2)
