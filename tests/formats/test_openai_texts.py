@@ -138,6 +138,15 @@ def test_each_role_of_a_conversation_keeps_its_words():
     assert (Role.USER, -1, "origin") in said
 
 
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("developer", Role.DEVELOPER), ("function", Role.TOOL_RESULT), ("tool", Role.TOOL_RESULT), ("user", Role.USER)],
+)
+def test_a_message_speaks_in_its_role(name, role):
+    (text,) = read(CHAT, {"messages": [{"role": name, "content": "hi"}]}).texts
+    assert text.role is role
+
+
 def test_the_text_parts_of_a_message_are_one_text_even_around_an_image():
     parts = [
         {"type": "text", "text": "ig"},
