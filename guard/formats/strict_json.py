@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import accumulate
 from typing import Any, NoReturn
 
 import msgspec
@@ -19,8 +18,8 @@ DEEPEST = 256
 """No limit may be above this: trees are walked by recursion."""
 
 _DECODER = msgspec.json.Decoder(float_hook=msgspec.Raw)
-_STEP = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
-_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEP)
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _HALF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 _BYTE = re.compile(r" \(byte (\d+)\)$")
@@ -37,7 +36,7 @@ def decode(body: bytes, depth: int = 64) -> Any:  # noqa: ANN401
         BadMessage: With the line and column where they are known, and what was found.
     """
     depth = min(depth, DEEPEST)
-    if body.count(b"{") + body.count(b"[") > depth and _depth(_outside_strings(body)) > depth:
+    if body.count(b"{") + body.count(b"[") > depth and _is_deeper(_outside_strings(body), depth):
         raise BadMessage(f"the JSON is nested deeper than {depth} levels", code="json_too_deep")
     try:
         tree = _DECODER.decode(body)
@@ -75,8 +74,18 @@ def _outside_strings(text: bytes) -> bytes:
     return b"".join(text.split(b'"')[::2])
 
 
-def _depth(outside: bytes) -> int:
-    return max(accumulate(map(_STEP.__getitem__, outside.translate(None, _NOT_BRACKETS))), default=0)
+def _is_deeper(outside: bytes, depth: int) -> bool:
+    """Return whether balanced brackets are nested deeper than `depth`; of others the decoder says what is wrong.
+
+    Each pass takes the innermost level away.
+    """
+    brackets = outside.translate(_SQUARE, _NOT_BRACKETS)
+    for _ in range(depth):
+        shorter = brackets.replace(b"[]", b"")
+        if len(shorter) == len(brackets):
+            return False
+        brackets = shorter
+    return bool(brackets)
 
 
 def _duplicate(body: bytes) -> str:

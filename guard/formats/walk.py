@@ -14,6 +14,8 @@ from guard.formats.fields import IDENTIFIERS, NAMES, is_identifier, is_media, is
 from guard.formats.pointers import escape, key_of
 from guard.values import Role
 
+_MAY_SPEAK = (str, dict, list)
+
 
 class Speaker(NamedTuple):
     """Whose words the texts of a sub-tree are."""
@@ -64,7 +66,8 @@ def _below(field: str, value: Any, pointer: str, found: list[Piece]) -> None:  #
         entries(value, pointer, found, ("data",) if sound else ())
     elif type(value) is list:
         for index, child in enumerate(value):
-            strings(child, field, f"{pointer}/{index}", found)
+            if child and type(child) in _MAY_SPEAK:
+                strings(child, field, f"{pointer}/{index}", found)
 
 
 def as_texts(pieces: Sequence[Piece], speaker: Speaker) -> list[Text]:

@@ -55,7 +55,8 @@ def test_a_number_is_written_with_the_digits_it_was_read_with(number):
         (b'{"a": {"b": 1, "\\u0062": 1}}', "duplicate_key", '"b"'),
         (b'{"x\\":" : 1, "a" :1, "a"\n:1}', "duplicate_key", '"a"'),
         (b"[" * 10_000 + b"]" * 10_000, "json_too_deep", "64 levels"),
-        (b'{"a":' * 100_000, "json_too_deep", "64 levels"),
+        (b'{"a":' * 100_000, "json_too_deep", "nested too deep"),
+        (b"[" * 100, "invalid_json", "truncated"),
         (b"[" + b"1" * 5_000 + b"]", "invalid_json", "out of range"),
     ],
 )
