@@ -125,7 +125,7 @@ def _unseen(unseen: Mapping[tuple[str, str], Metrics]) -> str:
             "## Sets left out of training\n",
             "For each row a model was trained without the set and tested on all of it (with the held-out harmless rows as",
             "negatives where the set has none). Where our own rules fill in labels of a set, they are measured as well. These",
-            "figures guided two choices (which categories weigh rare words more, and the regularisation), so they flatter a little.\n",
+            "figures guided two choices (where rare words weigh more, and the regularisation), so they flatter a little.\n",
             _table(("data set", "category", *_HEADINGS), rows),
         )
     )
