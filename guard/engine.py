@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from guard.asking import ask, ask_sync, pump, pump_sync
+from guard.asking import Answers, ask, ask_sync, pump, pump_sync
 from guard.detectors.registry import build, kinds
+from guard.detectors.screening import Screen
 from guard.formats.base import Format, Piece, Request, Text
-from guard.judging import Judgement, judgement, questions
+from guard.judging import Judgement, Question, Readers, judgement, questions
 from guard.policy.decide import active_rules
 from guard.policy.digest import digest
 from guard.policy.load import load
@@ -22,7 +23,7 @@ from guard.ports import Recorder
 from guard.relay import Relay
 from guard.streaming import ChoiceJudge
 from guard.text_stream import TextStream
-from guard.values import Decision, Detector, Exchange, Role, Stage
+from guard.values import Decision, Detector, Exchange, Item, Location, Role, Runs, Stage
 
 
 class Guard:
@@ -47,6 +48,14 @@ class Guard:
         self._against_speculation = {rule.id for rule in rules_against_speculation(self.policy)}
         self._unconditional = all(rule.when is None for rule in self.policy.rules)
         self._rules = {stage: tuple(rule for rule in self.policy.rules if stage in rule.on) for stage in Stage}
+        self._readers = {stage: Readers(rules, self.detectors) for stage, rules in self._rules.items()}
+        self._screen = Screen(self.detectors.values())
+        self._sees_exchange = any(detector.needs.sees == "exchange" for detector in self.detectors.values())
+        self._nothing_found = Judgement(Decision(policy=self.policy.digest))
+
+    def prepare(self) -> None:
+        """Get ready to judge many messages: takes a moment, and then a message in which nothing is found costs far less."""
+        self._screen.compile()
 
     def rules(self, stage: Stage, exchange: Exchange) -> Sequence[Rule]:
         """Return the rules that are active for this exchange, in the policy's order."""
@@ -74,10 +83,8 @@ class Guard:
     async def judge(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
         """Judge the texts of one complete message; independent detectors run at the same time."""
         rules = self.rules(stage, exchange)
-        asked = questions(texts, rules, self.detectors, stage, exchange)
-        if len(asked) == 1:
-            answers = [await ask(asked[0].detector, asked[0].items, self.policy.timeout)]
-        elif all(question.detector.needs.runs == "inline" for question in asked):
+        asked = self._questions(texts, rules, stage, exchange)
+        if all(question.detector.needs.runs is Runs.INLINE for question in asked):
             answers = [await ask(question.detector, question.items, self.policy.timeout) for question in asked]
         else:
             tasks = (ask(question.detector, question.items, self.policy.timeout) for question in asked)
@@ -87,14 +94,23 @@ class Guard:
     def judge_sync(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
         """Do the same as `judge`, for callers without an event loop."""
         rules = self.rules(stage, exchange)
-        asked = questions(texts, rules, self.detectors, stage, exchange)
+        asked = self._questions(texts, rules, stage, exchange)
         answers = [(question, ask_sync(question.detector, question.items)) for question in asked]
         return self._judged(texts, rules, answers, stage, exchange)
 
+    def _questions(self, texts: Sequence[Text], rules: Sequence[Rule], stage: Stage, exchange: Exchange) -> Sequence[Question]:
+        readers = self._readers[stage] if self._unconditional else Readers(rules, self.detectors)
+        return questions(texts, readers, stage, exchange, self._screen)
+
     def _judged(
-        self, texts: Sequence[Text], rules: Sequence[Rule], answers: Sequence[Any], stage: Stage, exchange: Exchange
+        self,
+        texts: Sequence[Text],
+        rules: Sequence[Rule],
+        answers: Sequence[tuple[Question, Answers]],
+        stage: Stage,
+        exchange: Exchange,
     ) -> Judgement:
-        result = judgement(self.policy, rules, texts, answers)
+        result = judgement(self.policy, rules, texts, answers) if answers else self._nothing_found
         self.record(exchange, stage, result.decision)
         return result
 
@@ -102,6 +118,16 @@ class Guard:
         """Tell the recorder, where there is one."""
         if self._recorder is not None:
             self._recorder.record(exchange, stage, decision)
+
+    def described(self, exchange: Exchange, request: Request) -> Exchange:
+        """Return `exchange` with what `request` says; with its texts too, where a detector wants to see them."""
+        texts = request.document.texts if self._sees_exchange else ()
+        prompt = tuple(
+            Item(text.joined, Stage.INPUT, text.role, Location(text.pieces[0].pointer, text.choice))
+            for text in texts
+            if text.pieces
+        )
+        return Exchange(exchange.id, exchange.method, exchange.route, exchange.headers, request.model, exchange.caller, prompt)
 
     def judge_of(self, exchange: Exchange, choice: int | None = None, stage: Stage = Stage.OUTPUT) -> ChoiceJudge:
         """Return a judge for one streamed choice."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from guard.actions import Marked, redact
 from guard.formats.base import Piece, Text
 from guard.policy.decide import decide, fired, redactions
 from guard.policy.model import Policy, Rule
-from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, Role, ScanningDetector, Span, Stage
+from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, PatternReach, Role, Span, Stage
 from guard.windows import decided, place
 
 Choice = int | None
@@ -53,24 +54,56 @@ class Judgement:
         return self.unredactable or (common is not None and common.action is Action.BLOCK)
 
 
+class Readers:
+    """Which detectors read whose words, under some rules; worked out once for each role."""
+
+    def __init__(self, rules: Sequence[Rule], detectors: Mapping[str, Detector]) -> None:
+        self._rules = rules
+        self.detectors = detectors
+        self._of: dict[Role, tuple[str, ...]] = {}
+
+    def of(self, role: Role) -> tuple[str, ...]:
+        """Return the names of the detectors that at least one of the rules reads for words of this role."""
+        names = self._of.get(role)
+        if names is None:
+            names = tuple(name for name in self.detectors if any(rule.reads(name, role) for rule in self._rules))
+            self._of[role] = names
+        return names
+
+
+class Clearing(Protocol):
+    """Tells quickly of most texts that some detectors find nothing in them (`guard.detectors.screening.Screen`)."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of those detectors."""
+        ...
+
+    def clears(self, text: str) -> bool:
+        """Return whether certainly none of them finds anything in `text`."""
+        ...
+
+
 def questions(
-    texts: Sequence[Text], rules: Sequence[Rule], detectors: Mapping[str, Detector], stage: Stage, exchange: Exchange | None
+    texts: Sequence[Text], readers: Readers, stage: Stage, exchange: Exchange | None, clearing: Clearing | None = None
 ) -> list[Question]:
-    """Return what has to be asked of whom; a detector that no active rule reads for a text's role is not asked about it."""
-    asked = []
-    readers: dict[tuple[str, Role], bool] = {}
-    for name, detector in detectors.items():
-        items: list[Item] = []
-        origins: list[tuple[int, int]] = []
-        for index, text in enumerate(texts):
-            role = text.role
-            if (name, role) not in readers:
-                readers[name, role] = any(rule.reads(name, role) for rule in rules)
-            if readers[name, role] and text.pieces:
-                _add_items(detector, index, text, stage, exchange, items, origins)
-        if items:
-            asked.append(Question(detector, tuple(items), tuple(origins)))
-    return asked
+    """Return what has to be asked of whom; no detector is asked about a text that it does not read or that is clear already."""
+    asked: dict[str, tuple[list[Item], list[tuple[int, int]]]] = {}
+    for index, text in enumerate(texts):
+        names = readers.of(text.role)
+        if not names or not text.pieces:
+            continue
+        joined = text.joined
+        if clearing is not None and not clearing.names.isdisjoint(names) and clearing.clears(joined):
+            names = tuple(name for name in names if name not in clearing.names)
+        for name in names:
+            items, origins = asked.setdefault(name, ([], []))
+            _add_items(readers.detectors[name], index, text, joined, stage, exchange, items, origins)
+    return [
+        Question(detector, tuple(asked[name][0]), tuple(asked[name][1]))
+        for name, detector in (readers.detectors.items() if asked else ())
+        if name in asked and asked[name][0]
+    ]
 
 
 def judgement(
@@ -109,14 +142,14 @@ def _add_items(
     detector: Detector,
     index: int,
     text: Text,
+    joined: str,
     stage: Stage,
     exchange: Exchange | None,
     items: list[Item],
     origins: list[tuple[int, int]],
 ) -> None:
-    joined = text.joined
     location = Location(text.pieces[0].pointer, text.choice)
-    if isinstance(detector, ScanningDetector):
+    if isinstance(detector.needs.reach, PatternReach):
         items.append(Item(joined, stage, text.role, location, exchange=exchange))
         origins.append((index, 0))
         return
@@ -191,4 +224,4 @@ def _joined(policy: Policy, choices: Mapping[Choice, Decision]) -> Decision:
     )
 
 
-__all__ = ["Choice", "Judgement", "Question", "decided", "judgement", "questions"]
+__all__ = ["Choice", "Judgement", "Question", "Readers", "decided", "judgement", "questions"]

@@ -21,7 +21,7 @@ from guard.formats.openai_errors import error_body
 from guard.judging import Judgement
 from guard.policy.model import Policy
 from guard.relay import Relay
-from guard.values import Action, Decision, Exchange, Item, Location, Role, Stage
+from guard.values import Action, Decision, Role, Stage
 
 log = logging.getLogger("guard")
 
@@ -49,8 +49,11 @@ class GuardMiddleware:
         """
         self.app = app
         self.guard = guard or Guard(policy)
+        self.guard.prepare()
         self._routes = self.guard.policy.routes
         self._unknown = self._routes.unknown or unknown
+        self.speculating = replace(self._routes, allow=self._routes.speculate) if self._routes.speculate else None
+        """The routes on which the upstream may start before the input is judged."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -88,8 +91,8 @@ class _Served:
         self._app = middleware.app
         self._guard = middleware.guard
         self._policy = middleware.guard.policy
-        speculating = replace(self._policy.routes, allow=self._policy.routes.speculate)
-        self._speculative = registry.is_free(scope["method"], scope["path"], speculating)
+        speculating = middleware.speculating
+        self._speculative = speculating is not None and registry.is_free(scope["method"], scope["path"], speculating)
         self._wire = wire
         self._scope = scope
         self._receive = receive
@@ -114,7 +117,7 @@ class _Served:
             await self._error(str(error), error.status, "upstream_error")
 
     async def _exchange_of(self, request: Request, call: asgi.Request) -> None:
-        self._exchange = _described(self._exchange, request)
+        self._exchange = self._guard.described(self._exchange, request)
         try:
             if self._speculative and self._guard.may_speculate(self._exchange):
                 await self._speculate(request, call)
@@ -296,15 +299,6 @@ class _Served:
             (b"x-guard-action", action.word.encode()),
             (b"server-timing", f"guard;dur={self._judging * 1000:.2f}, total;dur={total:.2f}".encode()),
         ]
-
-
-def _described(exchange: Exchange, request: Request) -> Exchange:
-    prompt = tuple(
-        Item(text.joined, Stage.INPUT, text.role, Location(text.pieces[0].pointer, text.choice))
-        for text in request.document.texts
-        if text.pieces
-    )
-    return Exchange(exchange.id, exchange.method, exchange.route, exchange.headers, request.model, exchange.caller, prompt)
 
 
 def _header(headers: Headers, name: bytes) -> str:

@@ -10,7 +10,7 @@ from guard.asking import ask
 from guard.engine import Guard, new_exchange
 from guard.errors import DetectorError
 from guard.formats.base import Piece, Text
-from guard.judging import questions
+from guard.judging import Readers, questions
 from guard.policy.model import Rule
 from guard.values import Action, Role, Stage
 
@@ -27,7 +27,7 @@ async def moderate(guard: Guard, texts: Sequence[str]) -> list[dict[str, float]]
     """
     everything = [_asking(name) for name in guard.detectors]
     as_texts = [Text((Piece(str(index), text),), Role.USER) for index, text in enumerate(texts)]
-    asked = questions(as_texts, everything, guard.detectors, Stage.INPUT, new_exchange())
+    asked = questions(as_texts, Readers(everything, guard.detectors), Stage.INPUT, new_exchange())
     answers = await asyncio.gather(*(ask(question.detector, question.items, guard.policy.timeout) for question in asked))
     scores: list[dict[str, float]] = [dict.fromkeys(_names(guard), 0.0) for _ in texts]
     for question, answer in zip(asked, answers, strict=True):

@@ -42,6 +42,7 @@ class Obfuscation:
 
     categories = (CATEGORY,)
     version = VERSION
+    patterns = ()
     needs = Needs(reach=PatternReach(), views=VIEWS, runs=Runs.INLINE)
 
     def __init__(self, name: str) -> None:

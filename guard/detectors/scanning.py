@@ -73,6 +73,7 @@ class PatternScanner:
             raise ValueError("expected at least one pattern")
         self.name = name
         self.version = version
+        self.patterns = tuple(patterns)
         self._longest = longest
         self._views = tuple(dict.fromkeys(view for pattern in patterns for view in pattern.views))
         self._lenses = _lenses(patterns, self._views)

@@ -100,6 +100,11 @@ def cluster(source: str) -> Clusters:
     return builder.finish()
 
 
+def has_remarkable(source: str) -> bool:
+    """Return whether an ASCII text holds a character that its canonical view may change."""
+    return _REMARKABLE_ASCII.search(source) is not None
+
+
 @lru_cache(maxsize=8192)
 def kind(char: str) -> Atom:
     """Return what `char` does to the cluster before it."""

@@ -20,6 +20,11 @@ DEPTH = 2
 """How often what was decoded is decoded again; one deeper counts as hiding."""
 
 
+def may_hold_runs(text: str) -> bool:
+    """Return whether `text` shows a sign of a run; most texts do not."""
+    return _ANY_SIGN.search(text.encode("utf-8", "replace")) is not None
+
+
 def runs(text: str) -> list[Run]:
     """Return every run of `text` in order of its start, those too that stand for no text but reach over white space."""
     data = text.encode("utf-8", "replace")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from guard.text import encodings
-from guard.text.clusters import Clusters, cluster
-from guard.text.delimiters import cuts, last_delimiter
+from guard.text.clusters import Clusters, cluster, has_remarkable
+from guard.text.delimiters import LONGEST, cuts, last_delimiter
 from guard.text.folding import Folded, fold_clusters
 from guard.text.mapping import Itself, Origins, Part, Parts, Whole
 from guard.text.runs import Run
@@ -83,6 +83,11 @@ def read(text: str, names: Collection[str], *, final: bool = True) -> Reading:
         views = (_raw(text, final),) if "raw" in names else ()
         return Reading(views, len(text), len(text))
     return _Reader(text, names, final).reading()
+
+
+def is_plain(text: str) -> bool:
+    """Return whether `text` certainly is its own canonical view, with nothing encoded in it; where not, it may be all the same."""
+    return len(text) <= LONGEST and text.isascii() and not has_remarkable(text) and not encodings.may_hold_runs(text)
 
 
 def folded(text: str) -> str:
@@ -214,20 +219,7 @@ class _Reader:
             return len(self._text)
         start, source = self._starts[-1], self._clusters[-1].source
         cut = last_delimiter(source, min(len(source), settled - start + 1))
-        while cut > 0:
-            around = self._composite_around(cut)
-            if around is None:
-                break
-            cut = last_delimiter(source, around + 1)
+        row = self._folded[-1].row_around(cut) if self._folded else None
+        if row is not None:
+            cut = last_delimiter(source, row + 1)
         return start + max(0, cut)
-
-    def _composite_around(self, offset: int) -> int | None:
-        """Return where what reaches over the delimiter at `offset` of the last piece begins, or None."""
-        clusters = self._clusters[-1]
-        starts = [
-            clusters.start(run.start)
-            for run in (self._runs[-1] if self._runs else ())
-            if clusters.start(run.start) < offset < clusters.end(run.end - 1)
-        ]
-        row = self._folded[-1].row_around(offset) if self._folded else None
-        return min([*starts, *([] if row is None else [row])], default=None)
