@@ -55,7 +55,7 @@ OPENERS = frozenset(rot13(word) for word in _COMMON if len(word) > 2) - _COMMON 
 
 
 def runs(text: str) -> Iterator[Run]:
-    """Yield every run in order, those too that do not read as words: they hold, and no reading may begin within them."""
+    """Yield every run in order, those too that do not read as words: while they may go on they hold."""
     position = 0
     for opener in _WORD.finditer(text):
         if opener.start() >= position and opener.group().lower() in OPENERS:
