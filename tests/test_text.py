@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from guard.text import NAMES, Reading, View, canonical, folded, read
+from guard.text import NAMES, Reading, View, canonical, folded, is_plain, read
 from guard.values import Span
 
 WORD = "idiot"
@@ -309,6 +309,18 @@ class TestDecoded:
     def test_a_word_list_of_ordinary_words_opens_no_run(self) -> None:
         words = "bar fur gel tha vs na gb or be he an by my one so no in as at we me us go do ok ur onyx tang nag fun sun"
         assert read(words + " ", ["decoded"], final=False).settled == len(words)
+
+
+class TestPlain:
+    @given(st.text(st.characters(codec="ascii"), max_size=40) | texts)
+    @example("gur lbh naq")
+    @example(HEX_PAIRS)
+    def test_a_plain_text_is_canonical_and_holds_nothing_encoded(self, text: str) -> None:
+        reading = read(text, ["canonical", "decoded"])
+        assert not is_plain(text) or ([view.text for view in reading.views] == [text] and not reading.obfuscated)
+
+    def test_prose_is_plain(self) -> None:
+        assert is_plain("I paid 100 $ for it (really), and that's it!\n")
 
 
 class TestLimits:
