@@ -86,7 +86,7 @@ def read(text: str, names: Collection[str], *, final: bool = True) -> Reading:
 
 
 def is_plain(text: str) -> bool:
-    """Return whether `text` certainly is its own canonical view, with nothing encoded in it; where not, it may be all the same."""
+    """Return whether `text` certainly is its own canonical view, with nothing encoded in it; False does not say the opposite."""
     return len(text) <= LONGEST and text.isascii() and not has_remarkable(text) and not encodings.may_hold_runs(text)
 
 
