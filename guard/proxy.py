@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ _HOP_BY_HOP = frozenset(
     )
 )
 """RFC 9110, section 7.6.1: fields that are meant for one connection."""
+_UNWATCHED_SECONDS = 0.05
+"""An answer that is complete so soon is not worth watching whether its client is still there."""
 _REQUEST_DROPPED = _HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 
 
@@ -74,17 +77,7 @@ class Proxy:
         body = await _body(receive)
         if body is None:
             return
-        work = asyncio.ensure_future(self._forward(scope, body, send))
-        gone = asyncio.ensure_future(_disconnect(receive))
-        try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                work.result()
-        finally:
-            gone.cancel()
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+        await _unless_gone(receive, self._forward(scope, body, send))
 
     async def close(self) -> None:
         """Close the pool."""
@@ -133,11 +126,9 @@ class Proxy:
         return self._session
 
     def _url(self, scope: Scope) -> Any:  # noqa: ANN401 - yarl comes with aiohttp and is not a dependency of ours
-        from yarl import URL
-
         query = scope.get("query_string", b"").decode("latin-1")
-        raw = scope.get("raw_path") or scope["path"].encode()
-        return URL(self._base + raw.decode("latin-1") + (f"?{query}" if query else ""), encoded=True)
+        url = self._base + (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        return _parsed(f"{url}?{query}") if query else _parsed_once(url)
 
     def _headers(self, scope: Scope) -> list[tuple[str, str]]:
         named = {
@@ -148,6 +139,16 @@ class Proxy:
         if self._key_env:
             headers.append(("authorization", f"Bearer {os.environ[self._key_env]}"))
         return headers
+
+
+def _parsed(url: str) -> Any:  # noqa: ANN401 - yarl comes with aiohttp and is not a dependency of ours
+    from yarl import URL
+
+    return URL(url, encoded=True)
+
+
+_parsed_once = lru_cache(maxsize=256)(_parsed)
+"""For URLs without a query, which may hold what should not be kept."""
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -162,7 +163,31 @@ async def _body(receive: Receive) -> bytes | None:
             return b"".join(chunks)
 
 
-async def _disconnect(receive: Receive) -> None:
-    with suppress(asyncio.CancelledError):
+async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, and drop it if the client goes away before its end."""
+    doing = asyncio.current_task()
+    watching: asyncio.Task[None] | None = None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
         while (await receive())["type"] != "http.disconnect":
             pass
+        gone = True
+        if doing is not None:
+            doing.cancel()
+
+    def begin() -> None:
+        nonlocal watching
+        watching = asyncio.create_task(watch())
+
+    timer = asyncio.get_running_loop().call_later(_UNWATCHED_SECONDS, begin)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not gone or doing is None or doing.uncancel():
+            raise
+    finally:
+        timer.cancel()
+        if watching is not None:
+            watching.cancel()
