@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -179,7 +179,23 @@ def wrap(generator: Any, policy: str | Path | Policy = "default", **options: Any
 
 def new_exchange(**known: Any) -> Exchange:  # noqa: ANN401
     """Return an exchange with a fresh random id."""
-    return Exchange(id=f"ex_{secrets.token_hex(12)}", **known)
+    return Exchange(id=f"ex_{_token()}", **known)
+
+
+_TOKEN_BYTES = 12
+_tokens: list[str] = []
+"""Random tokens for later exchanges; asking the system for each of them would cost as much as reading a request."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_tokens.clear)
+
+
+def _token() -> str:
+    while True:
+        try:
+            return _tokens.pop()
+        except IndexError:
+            fresh = os.urandom(_TOKEN_BYTES * 256).hex()
+            _tokens.extend(fresh[start : start + 2 * _TOKEN_BYTES] for start in range(0, len(fresh), 2 * _TOKEN_BYTES))
 
 
 def _single(text: str, stage: Stage, role: str | Role | None) -> tuple[Text, ...]:

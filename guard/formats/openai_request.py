@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from guard.formats import strict_json
@@ -11,6 +12,20 @@ from guard.formats.shape import as_flag, as_object, as_string, wrong
 
 MOST_CHOICES = 128
 """The most choices that one request may ask for (OpenAI's own bound on `n`)."""
+
+
+class Remembered(dict[str, Any]):
+    """What a request's answer needs; `id` and `created` are made up when they are first asked for, as few answers need them."""
+
+    def __missing__(self, key: str) -> Any:  # noqa: ANN401
+        """Make up what was not there."""
+        if key not in _MADE_UP:
+            raise KeyError(key)
+        self[key] = made_up = _MADE_UP[key]()
+        return made_up
+
+
+_MADE_UP: dict[str, Callable[[], Any]] = {"id": lambda: secrets.token_hex(12), "created": lambda: int(time.time())}
 
 
 class Wanted(NamedTuple):
@@ -28,8 +43,8 @@ class Wanted(NamedTuple):
 
     @property
     def remembered(self) -> dict[str, Any]:
-        """What is needed to answer without the upstream: how many choices, and an id for all parts of the answer."""
-        return {"n": self.n, "id": secrets.token_hex(12), "created": int(time.time())}
+        """What is needed to answer without the upstream: how many choices, and an id and a time for all parts of the answer."""
+        return Remembered(n=self.n)
 
 
 def read_object(body: bytes, depth: int) -> dict[str, Any]:

@@ -84,6 +84,7 @@ def _spelled(path: str) -> list[str]:
     return [] if path == "/" else path.split("/")[1:]
 
 
+@lru_cache(maxsize=1024)
 def _segments(path: str) -> tuple[str, ...]:
     """Return a path's segments in the form to which careless servers reduce it: decoded, resolved, without case."""
     for _ in range(_MOST_DECODINGS):
