@@ -13,7 +13,7 @@ import re2
 
 from guard.detectors.expressions import options
 from guard.detectors.matching import Pattern
-from guard.text import folded, is_plain, read
+from guard.text import LONGEST, UNPLAIN, folded, read
 from guard.values import Detector, PatternReach
 
 
@@ -35,23 +35,17 @@ class Screen:
         self._detectors = [detector for detector in detectors if isinstance(detector, Screened)]
         self.names = frozenset(detector.name for detector in self._detectors)
         self._longest = -1
-        self._sets: dict[str, _Any] = {}
-        self._plain: tuple[tuple[_Any, bool], ...] = ()
-        """What to look for in a plain text, and whether in its folded view; its canonical one is itself."""
 
     def compile(self) -> None:
         """Build the automata, which takes some tens of milliseconds: for who judges many texts."""
-        if self._sets or not self._detectors:
+        if self._longest >= 0 or not self._detectors:
             return
+        patterns = [pattern for detector in self._detectors for pattern in detector.patterns]
         reaches = [detector.needs.reach for detector in self._detectors]
-        self._longest = min(reach.longest for reach in reaches if isinstance(reach, PatternReach))
-        shared: dict[tuple[str, ...], _Any] = {}
-        for view in dict.fromkeys(view for detector in self._detectors for view in detector.needs.views):
-            wanted = tuple(
-                pattern.expression for detector in self._detectors for pattern in detector.patterns if view in pattern.views
-            )
-            self._sets[view] = shared[wanted] = shared.get(wanted) or _Any(wanted)
-        self._plain = tuple({(look, view == "folded"): None for view, look in self._sets.items() if view != "decoded"})
+        self._views = tuple({view: None for detector in self._detectors for view in detector.needs.views})
+        self._in_itself = _Any(pattern.expression for pattern in patterns if not _LIKE_ITSELF.isdisjoint(pattern.views))
+        self._in_folded = _Any(pattern.expression for pattern in patterns if "folded" in pattern.views)
+        self._longest = min([LONGEST, *(reach.longest for reach in reaches if isinstance(reach, PatternReach))])
 
     def clears(self, text: str) -> bool:
         """Return whether certainly none of the detectors named in `names` finds anything in `text`, were it judged whole.
@@ -61,12 +55,20 @@ class Screen:
         """
         if len(text) > self._longest:
             return False
-        if is_plain(text):
-            return not any(look.found_in(folded(text) if folds else text) for look, folds in self._plain)
-        reading = read(text, self._sets)
+        if self._in_itself.clears(text):
+            return "folded" not in self._views or not self._in_folded.found_in(folded(text))
+        return not self._in_itself.found_in(text) and self._clears_views(text)
+
+    def _clears_views(self, text: str) -> bool:
+        reading = read(text, self._views)
         return not reading.obfuscated and not any(
-            view.name == "decoded" or self._sets[view.name].found_in(view.text) for view in reading.views
+            view.name == "decoded" or (self._in_folded if view.name == "folded" else self._in_itself).found_in(view.text)
+            for view in reading.views
         )
+
+
+_LIKE_ITSELF = frozenset({"raw", "canonical"})
+"""Views that are the text itself, where the text is plain."""
 
 
 class _Any:
@@ -74,12 +76,18 @@ class _Any:
 
     def __init__(self, expressions: Iterable[str]) -> None:
         self._set: Any = re2.Set.SearchSet(options())
-        for expression in expressions:
-            self._set.Add(expression)
         # A set that runs out of memory answers "nothing"; this one always matches something, so that its absence tells.
         self._nothing = [self._set.Add("")]
+        self._unplain = [*self._nothing, self._set.Add(UNPLAIN)]
+        for expression in dict.fromkeys(expressions):
+            self._set.Add(expression)
         self._set.Compile()
+
+    def clears(self, text: str) -> bool:
+        """Return whether certainly none matches, and the text is plain."""
+        return bool(self._set.Match(text.encode("utf-8", "replace")) == self._nothing)
 
     def found_in(self, text: str) -> bool:
         """Return whether one matches, or may match."""
-        return bool(self._set.Match(text.encode("utf-8", "replace")) != self._nothing)
+        found = self._set.Match(text.encode("utf-8", "replace"))
+        return sorted(found or ()) not in (self._nothing, self._unplain)

@@ -7,6 +7,7 @@ A growing text is read again from a `cut` on: what a view says never depends on 
 is settled, and what position of the original settled it.
 """
 
-from guard.text.reading import NAMES, Reading, View, canonical, folded, is_plain, read
+from guard.text.delimiters import LONGEST
+from guard.text.reading import NAMES, UNPLAIN, Reading, View, canonical, folded, is_plain, read
 
-__all__ = ["NAMES", "Reading", "View", "canonical", "folded", "is_plain", "read"]
+__all__ = ["LONGEST", "NAMES", "UNPLAIN", "Reading", "View", "canonical", "folded", "is_plain", "read"]

@@ -100,11 +100,6 @@ def cluster(source: str) -> Clusters:
     return builder.finish()
 
 
-def has_remarkable(source: str) -> bool:
-    """Return whether an ASCII text holds a character that its canonical view may change."""
-    return _REMARKABLE_ASCII.search(source) is not None
-
-
 @lru_cache(maxsize=8192)
 def kind(char: str) -> Atom:
     """Return what `char` does to the cluster before it."""
@@ -117,8 +112,10 @@ def kind(char: str) -> Atom:
     return Atom.PLAIN if unicodedata.is_normalized("NFKC", char) else Atom.FOLDS
 
 
-_REMARKABLE_ASCII = re.compile(r"[^\t-\r\x1c-%'-~]")
-"""An ampersand or a control character, in an ASCII text."""
+REMARKABLE = r"[^\t-\r\x1c-%'-~]"
+"""A character beyond ASCII, an ampersand or a control character."""
+
+_REMARKABLE_ASCII = re.compile(REMARKABLE)
 
 _PLAIN_ASCII = frozenset(char for char in map(chr, range(128)) if not _REMARKABLE_ASCII.match(char))
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{0,31};)")

@@ -20,11 +20,6 @@ DEPTH = 2
 """How often what was decoded is decoded again; one deeper counts as hiding."""
 
 
-def may_hold_runs(text: str) -> bool:
-    """Return whether `text` shows a sign of a run; most texts do not."""
-    return _ANY_SIGN.search(text.encode("utf-8", "replace")) is not None
-
-
 def runs(text: str) -> list[Run]:
     """Return every run of `text` in order of its start, those too that stand for no text but reach over white space."""
     data = text.encode("utf-8", "replace")
@@ -157,5 +152,6 @@ _SIGNS: dict[str, Callable[[str], Iterator[Run]]] = {
 """What each kind of run holds at least, in the syntax of RE2."""
 
 _FINDERS = [(re2.compile(sign.encode()), find) for sign, find in _SIGNS.items()]
-_ANY_SIGN = re2.compile("|".join(_SIGNS).encode())
+ANY_SIGN = "|".join(_SIGNS)
+_ANY_SIGN = re2.compile(ANY_SIGN.encode())
 """Most texts are done with after this one search."""

@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import re2
+
 from guard.text import encodings
-from guard.text.clusters import Clusters, cluster, has_remarkable
+from guard.text.clusters import REMARKABLE, Clusters, cluster
 from guard.text.delimiters import LONGEST, cuts, last_delimiter
 from guard.text.folding import Folded, fold_clusters
 from guard.text.mapping import Itself, Origins, Part, Parts, Whole
@@ -82,12 +84,22 @@ def read(text: str, names: Collection[str], *, final: bool = True) -> Reading:
     if "decoded" not in names and "canonical" not in names and "folded" not in names:
         views = (_raw(text, final),) if "raw" in names else ()
         return Reading(views, len(text), len(text))
+    if final and "folded" not in names and is_plain(text):
+        return Reading(tuple(_plain_views(text, names)), len(text), len(text))
     return _Reader(text, names, final).reading()
 
 
+UNPLAIN = rf"{REMARKABLE}|{encodings.ANY_SIGN}"
+"""In the syntax of RE2: where nothing of it is found in a text of at most `LONGEST` characters, the text certainly is its own
+canonical view, exceeds no limit and holds nothing encoded."""
+
+
+_UNPLAIN = re2.compile(UNPLAIN.encode())
+
+
 def is_plain(text: str) -> bool:
-    """Return whether `text` certainly is its own canonical view, with nothing encoded in it; False does not say the opposite."""
-    return len(text) <= LONGEST and text.isascii() and not has_remarkable(text) and not encodings.may_hold_runs(text)
+    """Return whether `text` certainly is its own canonical view, exceeds no limit and holds nothing encoded."""
+    return len(text) <= LONGEST and _UNPLAIN.search(text.encode("utf-8", "replace")) is None
 
 
 def folded(text: str) -> str:
@@ -102,6 +114,13 @@ def canonical(text: str) -> str:
 
 def _raw(text: str, final: bool) -> View:
     return View("raw", text, len(text), _ITSELF, len(text), len(text) + (not final))
+
+
+def _plain_views(text: str, names: Collection[str]) -> Iterator[View]:
+    if "raw" in names:
+        yield _raw(text, True)
+    if "canonical" in names:
+        yield View("canonical", text, len(text), Clusters(text, text), len(text), len(text))
 
 
 _ITSELF = Itself()
