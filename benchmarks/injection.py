@@ -17,8 +17,22 @@ from pathlib import Path
 from guard.detectors.injection import make
 from guard.values import Detector, Item
 
-ATTACKS = ("prompt_injection", "prompt_injection_multilingual", "jailbreaks_in_the_wild", "indirect_injection_email", "guardrails_demo")
-ORDINARY = ("benign_prompts", "benign_more", "code_prompts", "cyber_benign", "counsel_questions", "begin_wow", "hh_harmless_pairs")
+ATTACKS = (
+    "prompt_injection",
+    "prompt_injection_multilingual",
+    "jailbreaks_in_the_wild",
+    "indirect_injection_email",
+    "guardrails_demo",
+)
+ORDINARY = (
+    "benign_prompts",
+    "benign_more",
+    "code_prompts",
+    "cyber_benign",
+    "counsel_questions",
+    "begin_wow",
+    "hh_harmless_pairs",
+)
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
 
 
@@ -66,7 +80,10 @@ def measure(detector: Detector, name: str, texts: list[str], *, attacks: bool) -
             print(f"  missed ({score}): {each[:200]!r}")
         if not attacks and score >= 0.5:
             sure = [finding for finding in findings if finding.score >= 0.5 and finding.span]
-            print("  alarm:", [(each[finding.span.start : finding.span.end][:160], finding.score) for finding in sure if finding.span])
+            print(
+                "  alarm:",
+                [(each[finding.span.start : finding.span.end][:160], finding.score) for finding in sure if finding.span],
+            )
 
 
 if __name__ == "__main__":

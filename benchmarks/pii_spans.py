@@ -1,6 +1,6 @@
 """Measure the detector `pii`: precision and recall by type, false alarms on ordinary texts, and speed.
 
-    python benchmarks/pii_spans.py [FOLDER]
+    python benchmarks/pii_spans.py [FOLDER] [-v]
 
 FOLDER (else $TENET_DATA, else ../shared/data) holds `pii_spans.jsonl` and the ordinary texts. A predicted span is right if it
 overlaps a span of its type for at least half of their union.
@@ -32,7 +32,8 @@ ORDINARY = ("benign_prompts", "benign_more", "code_prompts", "counsel_questions"
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("TENET_DATA", "../shared/data"))
+    named = [argument for argument in sys.argv[1:] if argument != "-v"]
+    folder = Path(named[0] if named else os.environ.get("TENET_DATA", "../shared/data"))
     verbose = "-v" in sys.argv
     detector = make("pii", {})
     print(f"{'type':22} {'true':>5} {'found':>5} {'right':>5} {'prec':>6} {'recall':>6} {'F1':>6}")
@@ -85,9 +86,8 @@ def alike(one: Span, other: Span) -> bool:
 
 def report(text: str, kind: str, where: list[Span], what: str) -> None:
     for span in where:
-        print(
-            f"  {what} {kind}: {text[max(0, span.start - 40) : span.start]!r} [{text[span.start : span.end]!r}] {text[span.end : span.end + 20]!r}"
-        )
+        before, after = text[max(0, span.start - 40) : span.start], text[span.end : span.end + 20]
+        print(f"  {what} {kind}: {before!r} [{text[span.start : span.end]!r}] {after!r}")
 
 
 def row(kind: str, true: int, found: int, right: int) -> None:

@@ -51,13 +51,16 @@ _SAID = (
     r"(?:[^\w\n]{0,4}\b(?:number|numbers|no|nr|num|id|book|card|is|was|are|the|my|his|her|with|of|and|it|numéro|número|numero|"
     r"nummer|lautet|est|es|de|do|del|n)\b)*[^\w\n]{0,5}"
 )
-_PASSPORT = r"\b(?:passports?|passeport|pasaporte|passaporto|passaporte|reisepass|reisepassnummer|paspoort|pass_?port_?(?:number|no))\b"
+_PASSPORT = (
+    r"\b(?:passports?|passeport|pasaporte|passaporto|passaporte|reisepass|reisepassnummer|paspoort|"
+    r"pass_?port_?(?:number|no))\b"
+)
 _LICENCE = (
     r"\b(?:driver'?s?'?|driver’s|drivers|driving|dmv) ?licen[cs]es?\b|\bdrivers?_?licen[cs]e_?(?:number|no)?\b|"
     r"\bd\.?l\.? ?(?:number|num|no\b\.?|#)|\bpermis de conduire\b|\bführerschein(?:nummer)?\b|"
     r"\b(?:carnet|permiso|licencia) de conduc(?:ir|ción)\b|\bpatente di guida\b|\bcarteira de motorista\b|\brijbewijs\b"
 )
-_TOKEN = r"[A-Z0-9](?:[ -]?[A-Z0-9]){4,19}"
+_NUMBER = r"[A-Z0-9](?:[ -]?[A-Z0-9]){4,19}"
 
 
 def _birthday(text: str) -> Sequence[tuple[int, int]]:
@@ -84,11 +87,12 @@ def _day_of_birth(text: str) -> Sequence[tuple[int, int]]:
 
 
 def _document(text: str, least: int, most: int, digits: int) -> Sequence[tuple[int, int]]:
-    """Accept the longest beginning, in whole groups, of capitals and digits with `digits` digits of which at most 5 are letters."""
+    """Accept the longest beginning, in whole groups, of capitals and digits with at least `digits` digits, and no word."""
     for end in sorted((group.end() for group in re.finditer(r"[A-Za-z0-9]+", text)), reverse=True):
         number = re.sub(r"[ -]", "", text[:end])
         count = sum(map(str.isdigit, number))
-        words = any(len(word) > 5 or (len(word) > 2 and word.islower()) for word in re.findall(r"(?i)(?<!\d)[a-z]+(?!\d)", text[:end]))
+        lone = re.findall(r"(?i)(?<!\d)[a-z]+(?!\d)", text[:end])
+        words = any(len(word) > 5 or (len(word) > 2 and word.islower()) for word in lone)
         if least <= len(number) <= most and count >= digits and not words:
             return ((0, end),)
     return ()
@@ -106,7 +110,14 @@ def _licence(text: str) -> Sequence[tuple[int, int]]:
 
 PATTERNS = (
     Pattern(rf"(?i)(?:{_BIRTH}){_GAP}((?:{_DATE}){_AFTER_DATE})", "pii/date-of-birth", 0.9, 1, _VIEWS, _birthday),
-    Pattern(rf"(?i)(?:^|[^\w\s(;]|[^\s(;]\s)(?:{_BORN})\b{_GAP}((?:{_DATE}){_AFTER_DATE})", "pii/date-of-birth", 0.6, 1, _VIEWS, _birthday),
+    Pattern(
+        rf"(?i)(?:^|[^\w\s(;]|[^\s(;]\s)(?:{_BORN})\b{_GAP}((?:{_DATE}){_AFTER_DATE})",
+        "pii/date-of-birth",
+        0.6,
+        1,
+        _VIEWS,
+        _birthday,
+    ),
     Pattern(rf"(?i)[(;]\**\s?(?:{_BORN})\b{_GAP}((?:{_DATE}){_AFTER_DATE})", "pii/date-of-birth", 0.4, 1, _VIEWS, _birthday),
     Pattern(
         rf"(?i)\b(?:my|his|her|their|your|our)\b[^\d\n.]{{0,24}}\bbirthday(?: is|'s|:| on| was| falls on){{1,2}} "
@@ -117,10 +128,24 @@ PATTERNS = (
         _VIEWS,
         _day_of_birth,
     ),
-    Pattern(rf"(?i)(?:{_PASSPORT}|паспорт[а-я]{{0,2}}|护照号?码?|旅券番号|パスポート番号|여권 ?번호){_SAID}({_TOKEN})", "pii/passport", 0.8, 1, _VIEWS, _passport),
+    Pattern(
+        rf"(?i)(?:{_PASSPORT}|паспорт[а-я]{{0,2}}|护照号?码?|旅券番号|パスポート番号|여권 ?번호){_SAID}({_NUMBER})",
+        "pii/passport",
+        0.8,
+        1,
+        _VIEWS,
+        _passport,
+    ),
     Pattern(r"\b(P[A-Z<][A-Z]{3}[A-Z]{1,38}<[A-Z<]{1,38})", "pii/passport", 0.9, 1, _VIEWS),
     Pattern(r"\b([A-Z0-9<]{9}\d[A-Z]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{14}\d\d)\b", "pii/passport", 0.9, 1, _VIEWS),
-    Pattern(rf"(?i)(?:{_LICENCE}|водительск[а-я]{{2,4}} удостоверени[а-я]|驾驶证号?码?|運転免許証番号){_SAID}({_TOKEN})", "pii/driver-licence", 0.8, 1, _VIEWS, _licence),
+    Pattern(
+        rf"(?i)(?:{_LICENCE}|водительск[а-я]{{2,4}} удостоверени[а-я]|驾驶证号?码?|運転免許証番号){_SAID}({_NUMBER})",
+        "pii/driver-licence",
+        0.8,
+        1,
+        _VIEWS,
+        _licence,
+    ),
     Pattern(r"\b([A-Z]{5}\d[0156]\d[0-3]\d[0-9][A-Z9]{2}\d[A-Z]{2})\b", "pii/driver-licence", 0.7, 1, _VIEWS),
 )
 """The patterns of dates of birth, passports and driver licences."""

@@ -25,8 +25,11 @@ _WIDE = r"\x{3041}-\x{D7AF}"
 _COMMON_DOMAINS = "com|org|net|edu|gov|info|io|co|me|biz|de|fr|uk|us|es|it|nl|ch|at|be|pl|se|no|dk|fi|ru|in|jp|cn|br|ca|au|eu"
 _NOT_DOMAINS = frozenset(
     # Endings of files and names of methods that follow an at sign in code and never end an address.
-    "png jpg jpeg gif svg webp ico css js ts jsx tsx json xml yaml yml html md txt csv pdf scss map lock sh exe dll jar "
-    "shape reshape mean sum dot transpose conj ravel flatten astype copy item inv apply get set length size".split()
+    re.findall(
+        r"\w+",
+        "png jpg jpeg gif svg webp ico css js ts jsx tsx json xml yaml yml html md txt csv pdf scss map lock sh exe dll jar "
+        "shape reshape mean sum dot transpose conj ravel flatten astype copy item inv apply get set length size",
+    )
 )
 _NOT_PEOPLE = frozenset({"git", "hg", "svn"})
 
@@ -119,7 +122,7 @@ def _address_v6(text: str) -> Sequence[tuple[int, int]]:
 
 def _is_hardware_address(text: str) -> bool:
     digits = re.sub(r"[:.-]", "", text).lower()
-    return len(digits) == 12 and 1 < len(set(digits)) and (":" in text or not digits.isdigit())
+    return len(digits) == 12 and len(set(digits)) > 1 and (":" in text or not digits.isdigit())
 
 
 def _is_social_security(text: str) -> bool:
@@ -130,14 +133,18 @@ _V4 = r"((?:\d{1,3}\.){3}\d{1,3})"
 _V4_RANGE = re.compile(rf"{_V4}(?:-{_V4}|-\d{{1,3}}|\.\D.*|)", re.DOTALL)
 
 _LOCAL = rf"[{_LETTER}][{_LETTER}.%+'-]{{0,63}}"
-_DOMAIN = rf"(?:[{_LETTER}{_WIDE}][{_LETTER}{_WIDE}-]*\.)+(?:[A-Za-z]{{2,24}}\b|xn--[a-z0-9-]+|[\x{{400}}-\x{{52F}}]+|[{_WIDE}]{{2,4}})"
+_DOMAIN = (
+    rf"(?:[{_LETTER}{_WIDE}][{_LETTER}{_WIDE}-]*\.)+(?:[A-Za-z]{{2,24}}\b|xn--[a-z0-9-]+|"
+    rf"[\x{{400}}-\x{{52F}}]+|[{_WIDE}]{{2,4}})"
+)
 _OCTETS = r"(?:\d{1,3}\.){3}\d{1,3}(?:[.-]?\w{1,20}){0,5}"
 _DIGIT_GROUPS = r"\d(?:[ .-]?\d){11,37}\b"
 
 PATTERNS = (
     Pattern(rf"({_LOCAL}@{_DOMAIN})", "pii/email", 0.95, 1, _VIEWS, _whole(_is_email)),
     Pattern(
-        r"(?i)\b([a-z0-9][\w.+-]{0,63} ?[\[({<] ?at ?[\])}>] ?(?:[a-z0-9][a-z0-9-]* ?(?:\.|[\[({<] ?(?:dot|\.) ?[\])}>]) ?){1,3}[a-z]{2,12})\b",
+        r"(?i)\b([a-z0-9][\w.+-]{0,63} ?[\[({<] ?at ?[\])}>] ?(?:[a-z0-9][a-z0-9-]* ?(?:\.|[\[({<] ?(?:dot|"
+        r"\.) ?[\])}>]) ?){1,3}[a-z]{2,12})\b",
         "pii/email",
         0.8,
         1,
@@ -152,7 +159,8 @@ PATTERNS = (
     ),
     Pattern(rf"\b({_DIGIT_GROUPS})", "pii/credit-card", 1.0, 1, _VIEWS, _cards),
     Pattern(
-        rf"(?i)\b(?:cards?|visa|master ?card|maestro|amex|american express|diners|discover|jcb|cc|ccnum)\b[^\d\n]{{0,24}}({_DIGIT_GROUPS})",
+        r"(?i)\b(?:cards?|visa|master ?card|maestro|amex|american express|diners|discover|jcb|cc|"
+        rf"ccnum)\b[^\d\n]{{0,24}}({_DIGIT_GROUPS})",
         "pii/credit-card",
         1.0,
         1,
