@@ -50,7 +50,7 @@ def stoppable(expression: str) -> str:
     Raises:
         ValueError: Where the pattern matches single bytes (`\C`), whose beginnings are not text.
     """
-    return _rewritten(expression, lambda atom: rf"(?:{atom}|\z)", lambda assertion: rf"(?:{assertion}|\z)")
+    return _rewritten(expression, _or_end, _or_end)
 
 
 def beginnings(expression: str) -> str:
@@ -59,17 +59,46 @@ def beginnings(expression: str) -> str:
     The empty beginning counts, so a search always hits; its leftmost hit is where the longest match under way starts.
     Its groups capture nothing, so that such patterns can be joined.
     """
-    stopping = _rewritten(expression, lambda atom: rf"(?:{atom}|\z)", lambda assertion: rf"(?:{assertion}|\z)", captures=False)
-    return rf"(?:{stopping})\z"
+    return rf"(?:{_rewritten(expression, _or_end, _or_end, _uncaptured)})\z"
+
+
+def loosened(expression: str) -> str:
+    """Return a pattern that matches all that `expression` matches and more: counted repetitions become uncounted.
+
+    Read backwards from the end of a text, where a match may have got anywhere, counted repetitions make huge automata;
+    their loosened form is small, and what it finds can be checked forwards.
+    """
+    return _rewritten(expression, _same, _same, _uncounted)
 
 
 def can_be_empty(expression: str) -> bool:
     """Return whether `expression` can match without consuming a character, such as `a*` or a bare assertion."""
-    without_assertions = _rewritten(expression, lambda atom: atom, lambda _assertion: "(?:)")
-    return compiled(without_assertions).fullmatch(b"") is not None
+    return compiled(_rewritten(expression, _same, lambda _assertion: "(?:)")).fullmatch(b"") is not None
 
 
-def _rewritten(expression: str, atom: Callable[[str], str], assertion: Callable[[str], str], *, captures: bool = True) -> str:
+_Rewrite = Callable[[str], str]
+
+
+def _same(token: str) -> str:
+    return token
+
+
+def _or_end(token: str) -> str:
+    return rf"(?:{token}|\z)"
+
+
+def _uncaptured(syntax: str) -> str:
+    return "(?:" if _CAPTURE.fullmatch(syntax) else syntax
+
+
+def _uncounted(syntax: str) -> str:
+    if not syntax.startswith("{"):
+        return syntax
+    return "*" if re.match(r"\{0+\D", syntax) else "+"
+
+
+def _rewritten(expression: str, atom: _Rewrite, assertion: _Rewrite, syntax: _Rewrite = _same) -> str:
+    """Return the expression with its atoms, assertions and the rest rewritten."""
     pieces = []
     for token in _TOKEN.finditer(expression):
         kind = token.lastgroup
@@ -77,10 +106,10 @@ def _rewritten(expression: str, atom: Callable[[str], str], assertion: Callable[
             pieces += [atom(re2.escape(character)) for character in token["quoted"]]
         elif kind == "assertion":
             pieces.append(assertion(token[0]))
-        elif kind == "atom":
-            if token[0] == r"\C":
-                raise ValueError(r"\C matches bytes, not characters")
-            pieces.append(atom(token[0]))
+        elif kind == "syntax":
+            pieces.append(syntax(token[0]))
+        elif token[0] == r"\C":
+            raise ValueError(r"\C matches bytes, not characters")
         else:
-            pieces.append(token[0] if captures or not _CAPTURE.fullmatch(token[0]) else "(?:")
+            pieces.append(atom(token[0]))
     return "".join(pieces)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import re2
 
-from guard.detectors.beginnings import beginnings, can_be_empty, stoppable
+from guard.detectors.beginnings import beginnings, can_be_empty, loosened, stoppable
 from guard.detectors.expressions import compiled, options
 
 
@@ -74,96 +75,54 @@ class Hit(NamedTuple):
     known: int | None
 
 
-class Matcher:
-    """Patterns compiled to be looked for together."""
+def check(pattern: Pattern) -> None:
+    """Compile a pattern to see whether it can be used.
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
-        """Compile.
-
-        Raises:
-            ValueError: Where a pattern is not of RE2's syntax, can match nothing, or has no such group.
-        """
-        self._patterns = [_Compiled(pattern) for pattern in patterns]
-        self._beginnings = compiled("|".join(beginnings(pattern.expression) for pattern in patterns))
-        self._set = re2.Set.SearchSet(options())
-        for pattern in patterns:
-            self._set.Add(pattern.expression)
-        # A set that runs out of memory answers "nothing"; this one always matches, so that its absence tells.
-        self._sentinel = self._set.Add("")
-        self._set.Compile()
-
-    def certain(self, text: Encoded, starts: Mapping[int, int], floor: int) -> tuple[list[Hit], int]:
-        """Return the matches that no continuation of `text` can change, and where the first match under way begins.
-
-        Args:
-            starts: For some patterns, the character from which they are looked for; `floor` for the others.
-            floor: What stands before it is context.
-
-        Returns:
-            The second value is the length of the text where nothing is under way.
-        """
-        hits: list[Hit] = []
-        candidates = self._candidates(text.data)
-        under = text.length
-        for number in candidates:
-            under = min(under, self._follow(number, text, starts.get(number, floor), hits))
-        first = text.index(self._beginnings.search(text.data, text.offset(floor)).start())
-        if first >= under:
-            return hits, under
-        if not candidates and first >= max(starts.values(), default=floor):
-            return hits, first
-        others = (number for number in range(len(self._patterns)) if number not in candidates)
-        return hits, min([under, *(self._follow(number, text, starts.get(number, floor), hits) for number in others)])
-
-    def under_way(self, text: Encoded, starts: Mapping[int, int], floor: int) -> list[int]:
-        """Return for every pattern where its match under way begins; the length of the text where none is."""
-        return [self._follow(number, text, starts.get(number, floor), []) for number in range(len(self._patterns))]
-
-    def final(self, text: Encoded, starts: Mapping[int, int], floor: int, *, dated: bool) -> list[Hit]:
-        """Return the matches in a text that has ended; `known` is worked out only where `dated`."""
-        hits = []
-        for number in self._candidates(text.data):
-            one = self._patterns[number]
-            position = text.offset(starts.get(number, floor))
-            known: int | None = 0
-            while match := one.whole.search(text.data, position):
-                known = one.known(text, position, match, known) if dated and known is not None else None
-                hits.append(one.hit(number, text, match, known))
-                position = match.end()
-        return hits
-
-    def _candidates(self, data: bytes) -> Sequence[int]:
-        found = self._set.Match(data) or ()
-        if self._sentinel not in found:
-            return range(len(self._patterns))
-        return sorted(number for number in found if number != self._sentinel)
-
-    def _follow(self, number: int, text: Encoded, start: int, hits: list[Hit]) -> int:
-        """Append the certain matches of a pattern from `start` on; return where its match under way begins."""
-        one = self._patterns[number]
-        position = text.offset(start)
-        known = 0
-        while (match := one.stoppable.search(text.data, position)).end() < len(text.data):
-            known = one.known(text, position, match, known) or text.length
-            hits.append(one.hit(number, text, match, known))
-            position = match.end()
-        return text.index(match.start())
+    Raises:
+        ValueError: Where it is not of RE2's syntax, can match nothing, or has no such group; says why.
+    """
+    groups = compiled(pattern.expression, captures=True).groups
+    if can_be_empty(pattern.expression):
+        raise ValueError("it can match nothing at all, so it would match everywhere")
+    if pattern.group > groups:
+        raise ValueError(f"it has no group {pattern.group}")
 
 
-class _Compiled:
-    __slots__ = ("_accept", "_group", "stoppable", "whole")
+class Compiled:
+    """One pattern, compiled as far as it was needed."""
 
     def __init__(self, pattern: Pattern) -> None:
-        self.whole = compiled(pattern.expression, captures=pattern.group > 0)
-        if can_be_empty(pattern.expression):
-            raise ValueError("it can match nothing at all, so it would match everywhere")
-        if pattern.group > self.whole.groups:
-            raise ValueError(f"it has no group {pattern.group}")
-        self.stoppable = compiled(stoppable(pattern.expression), captures=pattern.group > 0)
-        self._group = pattern.group
-        self._accept = pattern.accept
+        self.pattern = pattern
+
+    @cached_property
+    def whole(self) -> Any:  # noqa: ANN401
+        """The pattern itself."""
+        return compiled(self.pattern.expression, captures=self.pattern.group > 0)
+
+    @cached_property
+    def _stoppable(self) -> Any:  # noqa: ANN401
+        return compiled(stoppable(self.pattern.expression), captures=self.pattern.group > 0)
+
+    @cached_property
+    def _perhaps(self) -> Any:  # noqa: ANN401
+        return compiled(beginnings(loosened(self.pattern.expression)))
+
+    def next(self, data: bytes, position: int) -> Any:  # noqa: ANN401
+        """Return the first match from `position` on that is certain, or if it ends with the data, under way; None if none."""
+        complete = -1
+        while True:
+            if complete < position:
+                whole = self.whole.search(data, position)
+                complete = whole.start() if whole else len(data)
+            start = min(complete, self._perhaps.search(data, position).start())
+            if start == len(data):
+                return None
+            if match := self._stoppable.match(data, start):
+                return match
+            position = _after(data, start)
 
     def hit(self, number: int, text: Encoded, match: Any, known: int | None) -> Hit:  # noqa: ANN401
+        """Return a match of the pattern, which has this number among others, as a hit."""
         return Hit(number, text.index(match.end()), self._spans(text, match), known)
 
     def known(self, text: Encoded, position: int, match: Any, least: int) -> int | None:  # noqa: ANN401
@@ -186,14 +145,117 @@ class _Compiled:
 
     def _stands(self, text: Encoded, position: int, match: Any, length: int) -> bool:  # noqa: ANN401
         end = text.offset(length)
-        found = self.stoppable.search(text.data[:end], position)
-        return bool(found.end() < end and found.span() == match.span())
+        found = self.next(text.data[:end], position)
+        return bool(found and found.end() < end and found.span() == match.span())
 
     def _spans(self, text: Encoded, match: Any) -> tuple[tuple[int, int], ...]:  # noqa: ANN401
-        start, end = match.span(self._group)
+        start, end = match.span(self.pattern.group)
         if start == end:
             return ()
         first = text.index(start)
-        if self._accept is None:
+        if self.pattern.accept is None:
             return ((first, text.index(end)),)
-        return tuple((first + low, first + high) for low, high in self._accept(text.data[start:end].decode()))
+        return tuple((first + low, first + high) for low, high in self.pattern.accept(text.data[start:end].decode()))
+
+
+class Matcher:
+    """Patterns to be looked for together."""
+
+    def __init__(self, patterns: Sequence[Compiled]) -> None:
+        """Compile what every text needs; the rest is compiled when it is first needed.
+
+        Raises:
+            ValueError: Where a pattern is not of RE2's syntax. What `check` says besides is not looked for.
+        """
+        self._patterns = patterns
+        self._set = re2.Set.SearchSet(options())
+        for one in patterns:
+            try:
+                self._set.Add(one.pattern.expression)
+            except re2.error:
+                check(one.pattern)
+                raise
+        # A set that runs out of memory answers "nothing"; this one always matches, so that its absence tells.
+        self._sentinel = self._set.Add("")
+        self._set.Compile()
+
+    @cached_property
+    def _perhaps(self) -> Any:  # noqa: ANN401
+        return compiled("|".join(beginnings(loosened(one.pattern.expression)) for one in self._patterns))
+
+    @cached_property
+    def _surely(self) -> Any:  # noqa: ANN401
+        return compiled("|".join(beginnings(one.pattern.expression) for one in self._patterns))
+
+    def certain(self, text: Encoded, starts: Mapping[int, int], floor: int) -> tuple[list[Hit], int]:
+        """Return the matches that no continuation of `text` can change, and where the first match under way begins.
+
+        Args:
+            starts: For some patterns, the character from which they are looked for; `floor` for the others.
+            floor: What stands before it is context.
+
+        Returns:
+            The second value is the length of the text where nothing is under way.
+        """
+        hits: list[Hit] = []
+        candidates = self._candidates(text.data)
+        under = text.length
+        for number in candidates:
+            under = min(under, self._follow(number, text, starts.get(number, floor), hits))
+        first = text.index(self._first_under_way(text.data, text.offset(floor)))
+        if first >= under:
+            return hits, under
+        if not candidates and first >= max(starts.values(), default=floor):
+            return hits, first
+        others = (number for number in range(len(self._patterns)) if number not in candidates)
+        return hits, min([under, *(self._follow(number, text, starts.get(number, floor), hits) for number in others)])
+
+    def under_way(self, text: Encoded, starts: Mapping[int, int], floor: int) -> list[int]:
+        """Return for every pattern where its match under way begins; the length of the text where none is."""
+        return [self._follow(number, text, starts.get(number, floor), []) for number in range(len(self._patterns))]
+
+    def final(self, text: Encoded, starts: Mapping[int, int], floor: int, *, dated: bool) -> list[Hit]:
+        """Return the matches in a text that has ended; `known` is worked out only where `dated`."""
+        hits = []
+        for number in self._candidates(text.data):
+            one = self._patterns[number]
+            position = text.offset(starts.get(number, floor))
+            known: int | None = 0
+            while position < len(text.data) and (match := one.whole.search(text.data, position)):
+                known = one.known(text, position, match, known) if dated and known is not None else None
+                hits.append(one.hit(number, text, match, known))
+                position = max(match.end(), _after(text.data, match.start()))
+        return hits
+
+    def _candidates(self, data: bytes) -> Sequence[int]:
+        found = self._set.Match(data) or ()
+        if self._sentinel not in found:
+            return range(len(self._patterns))
+        return sorted(number for number in found if number != self._sentinel)
+
+    def _first_under_way(self, data: bytes, position: int) -> int:
+        """Return the offset from `position` on at which the first beginning of any pattern stands; the data's length if none."""
+        while (start := self._perhaps.search(data, position).start()) < len(data):
+            if self._surely.match(data, start):
+                break
+            position = _after(data, start)
+        return int(start)
+
+    def _follow(self, number: int, text: Encoded, start: int, hits: list[Hit]) -> int:
+        """Append the certain matches of a pattern from `start` on; return where its match under way begins."""
+        one = self._patterns[number]
+        position = text.offset(start)
+        known = 0
+        while (match := one.next(text.data, position)) and match.end() < len(text.data):
+            known = one.known(text, position, match, known) or text.length
+            hits.append(one.hit(number, text, match, known))
+            position = max(match.end(), _after(text.data, match.start()))
+        return text.index(match.start()) if match else text.length
+
+
+def _after(data: bytes, start: int) -> int:
+    """Return the offset of the character after the one at `start`."""
+    start += 1
+    while start < len(data) and data[start] & 0xC0 == 0x80:
+        start += 1
+    return start

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from guard.detectors.scanning import Pattern, PatternScanner
+from guard.detectors.scanning import check as check_pattern
 from guard.detectors.wordlists import word_patterns
 from guard.policy.model import Mistake
 from guard.text import NAMES, folded
@@ -42,6 +43,8 @@ def make(name: str, options: Mapping[str, Any]) -> PatternScanner:
     if "words_file" in options:
         version += "-" + sha256("\n".join(words).encode("utf-8", "replace")).hexdigest()[:16]
     own = [_pattern(entry, options) for entry in options.get("patterns", ())]
+    for pattern in own:
+        check_pattern(pattern)
     found = word_patterns(words, options.get("category", CATEGORY), float(options.get("score", 1.0)))
     return PatternScanner(name, [*own, *found], version)
 
@@ -108,7 +111,7 @@ def _mistakes_in(entry: Any, path: tuple[str | int, ...]) -> Iterator[Mistake]: 
 
 def _mistakes_in_expression(entry: Mapping[str, Any], path: tuple[str | int, ...]) -> Iterator[Mistake]:
     try:
-        PatternScanner("", [_pattern(entry, {})], VERSION)
+        check_pattern(_pattern(entry, {}))
     except ValueError as error:
         hint = next((hint for sign, hint in _HINTS.items() if sign in entry["pattern"]), "")
         yield Mistake((*path, "pattern"), "a pattern in RE2's syntax", f"{entry['pattern']!r}: {error}", hint)

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from guard.detectors.matching import Encoded, Hit, Matcher, Pattern
+from guard.detectors.matching import Compiled, Encoded, Hit, Matcher, Pattern, check
 from guard.text import Reading, View, read
 from guard.values import Finding, Item, Location, Match, Needs, PatternReach, Role, Runs, Scan, Span
 
-__all__ = ["Pattern", "PatternScanner"]
+__all__ = ["Pattern", "PatternScanner", "check"]
 
 _INLINE = 1 << 16
 """Code points up to which a batch is judged in the event loop: some tens of microseconds a kilobyte."""
@@ -67,7 +67,8 @@ class PatternScanner:
             longest: Code points after which a match under way counts as a match, so that no text is held forever.
 
         Raises:
-            ValueError: Where there is no pattern, or one that cannot be used.
+            ValueError: Where there is no pattern, or one that is not of RE2's syntax. For patterns that are not the program's
+                own, see `check`.
         """
         if not patterns:
             raise ValueError("expected at least one pattern")
@@ -76,7 +77,7 @@ class PatternScanner:
         self.patterns = tuple(patterns)
         self._longest = longest
         self._views = tuple(dict.fromkeys(view for pattern in patterns for view in pattern.views))
-        self._lenses = _lenses(patterns, self._views)
+        self._lenses = _lenses([Compiled(pattern) for pattern in patterns], self._views)
         self.needs = Needs(reach=PatternReach(longest), views=self._views, runs=runs)
         self.categories = tuple(dict.fromkeys(pattern.category for pattern in patterns))
 
@@ -178,9 +179,9 @@ class _Lens:
     `base` is where the view's reading begins in the track; where it is not 0, the first character is context.
     """
 
-    def __init__(self, patterns: Sequence[Pattern], matcher: Matcher) -> None:
-        self._patterns = patterns
-        self._matcher = matcher
+    def __init__(self, patterns: Sequence[Compiled]) -> None:
+        self._patterns = [one.pattern for one in patterns]
+        self._matcher = Matcher(patterns)
 
     def follow(self, view: View, base: int, starts: dict[int, int], fresh: list[_Found]) -> int:
         """Append what is certain and move `starts` behind it; return where the first match under way begins."""
@@ -226,15 +227,14 @@ class _Lens:
             yield _Found(known, Span(base + first, base + last), pattern.category, pattern.score)
 
 
-def _lenses(patterns: Sequence[Pattern], views: Iterable[str]) -> dict[str, _Lens]:
+def _lenses(patterns: Sequence[Compiled], views: Iterable[str]) -> dict[str, _Lens]:
     """Return a lens for each view; views with the same patterns share one."""
     lenses: dict[tuple[int, ...], _Lens] = {}
     chosen = {}
     for view in views:
-        numbers = tuple(number for number, pattern in enumerate(patterns) if view in pattern.views)
+        numbers = tuple(number for number, one in enumerate(patterns) if view in one.pattern.views)
         if numbers not in lenses:
-            here = [patterns[number] for number in numbers]
-            lenses[numbers] = _Lens(here, Matcher(here))
+            lenses[numbers] = _Lens([patterns[number] for number in numbers])
         chosen[view] = lenses[numbers]
     return chosen
 

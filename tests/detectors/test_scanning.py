@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.detectors.scanning import Pattern, PatternScanner
+from guard.detectors.scanning import Pattern, PatternScanner, check
 from guard.values import Item, Location, Match, Role, Scan, Span
 
 LOCATION = Location("/text", 1)
@@ -164,16 +164,31 @@ def test_a_group_narrows_the_finding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "message"), [("a*", "nothing"), ("(", r"missing \)"), (r"(?=a)", "invalid perl operator"), (r"a\C", "bytes")]
+    ("pattern", "group", "message"),
+    [
+        ("a*", 0, "nothing"),
+        ("(", 0, r"missing \)"),
+        ("(?=a)", 0, "invalid perl operator"),
+        ("(a)", 2, "no group 2"),
+        (r"a\C", 0, "bytes"),
+    ],
 )
-def test_a_pattern_that_cannot_be_used_is_refused_with_the_reason(pattern: str, message: str) -> None:
+def test_a_pattern_that_cannot_be_used_is_refused_with_the_reason(pattern: str, group: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        PatternScanner("own", [Pattern(pattern, "custom")], "1")
+        check(Pattern(pattern, "custom", group=group))
 
 
-def test_a_group_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ValueError, match="no group 2"):
-        PatternScanner("own", [Pattern("(a)", "custom", group=2)], "1")
+def test_a_scanner_of_a_broken_pattern_or_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="missing"):
+        PatternScanner("own", [Pattern("a(", "custom")], "1")
+    with pytest.raises(ValueError, match="at least one"):
+        PatternScanner("own", [], "1")
+
+
+def test_a_pattern_that_can_match_nothing_ends_all_the_same() -> None:
+    scanner = PatternScanner("own", [Pattern("a*", "custom")], "1")
+    assert spans(scanner, "baab") == [Span(1, 3)]
+    assert [match.finding.span for match in run(scanner, "baab")[0]] == [Span(1, 3)]
 
 
 def test_a_long_batch_is_judged_in_a_thread_with_the_same_result() -> None:
