@@ -244,6 +244,18 @@ def test_a_birth_in_an_encyclopedia_scores_below_the_default_threshold() -> None
     assert found("Ada King (born May 3, 1990) is a singer") == set()
 
 
+@pytest.mark.parametrize(
+    "text", ["call me 2024-01-05", "tel 01/02/2023", "text me 1234567 1234567 1234567", "phone 1.2.3.4.5.6", "call 555 0"]
+)
+def test_a_word_that_announces_a_phone_does_not_make_one_of_anything(text: str) -> None:
+    assert found(text, "pii/phone") == set()
+
+
+def test_four_single_digits_are_a_version_unless_an_address_is_announced() -> None:
+    assert found("we moved from 1.2.3.4 to 1.2.4.0") == set()
+    assert found("the host is at 1.2.3.4") == {"1.2.3.4"}
+
+
 def test_only_the_entities_that_are_asked_for_are_found() -> None:
     detector = make("mail", {"entities": ["pii/email"]})
     assert detector.categories == ("pii/email",)

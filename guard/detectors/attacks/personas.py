@@ -195,7 +195,7 @@ PATTERNS = (
     ),
     # Refusals forbidden.
     _jailbreak(
-        r"\b(?:you|it|he|she|they|\w+(?:gpt|bot)|dan)\b[^.!?\n]*\b(?:can(?:no|')?t|never|must not|may not|"
+        r"\b(?:you|\w+(?:gpt|bot)|dan)\b[^.!?\n]*\b(?:can(?:no|')?t|never|must not|may not|"
         r"will not|won'?t|do(?:es)? not|do(?:es)?n'?t|not allowed to|shall not|shouldn'?t|"
         r"under no circumstances)"
         r" (?:ever |be able to )?(?:refuse|decline|reject|deny|say no|say (?:that )?(?:you|it|he|she|they|"
