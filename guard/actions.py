@@ -1,4 +1,4 @@
-"""Make spans unreadable: what `redact` does to a text."""
+"""Make words unreadable: what `redact` does to a text, and what a decision may say about where it looked."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from guard.formats.fields import public_pointer
 from guard.policy.decide import strictest
 from guard.policy.model import Redactor
-from guard.values import Span
+from guard.values import Decision, Location, Span
 
 _KEY = os.environ.get("GUARD_HASH_KEY", "").encode() or os.urandom(32)
 """Key of the `hash` redactor; without GUARD_HASH_KEY its digests are comparable only within one process."""
@@ -60,6 +62,18 @@ def redact(text: str, marked: Sequence[Marked]) -> str:
         pieces += [text[done : span.start], instead]
         done = span.end
     return "".join([*pieces, text[done:]])
+
+
+def published(decision: Decision) -> Decision:
+    """Return the decision with no key of a user's or a model's own in its findings' pointers, fit to be logged and shown."""
+    pointers = [public_pointer(finding.location.pointer) for finding in decision.findings]
+    if all(pointer == finding.location.pointer for pointer, finding in zip(pointers, decision.findings, strict=True)):
+        return decision
+    placed = (
+        replace(finding, location=Location(pointer, finding.location.choice))
+        for pointer, finding in zip(pointers, decision.findings, strict=True)
+    )
+    return replace(decision, findings=tuple(placed))
 
 
 def _instead(original: str, entry: Marked) -> str:

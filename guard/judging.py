@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from guard.actions import Marked, redact
+from guard.actions import Marked, published, redact
 from guard.formats.base import Piece, Text
 from guard.policy.decide import decide, fired, redactions
 from guard.policy.model import Policy, Rule
@@ -124,13 +124,16 @@ def judgement(
                 findings += _localised(texts[index], finding, item, shift)
     if not findings and not failed:
         return Judgement(Decision(policy=policy.digest))
-    findings = [_in_turn(finding, turns) for turns in (_turns(texts),) for finding in findings]
+    turns = _turns(texts)
+    findings = [_in_turn(finding, turns) for finding in findings]
     choices = {
-        choice: decide(
-            policy,
-            rules,
-            [finding for finding in findings if finding.location.choice == choice],
-            [(name, role) for name, role, where in failed if where == choice],
+        choice: published(
+            decide(
+                policy,
+                rules,
+                [finding for finding in findings if finding.location.choice == choice],
+                [(name, role) for name, role, where in failed if where == choice],
+            )
         )
         for choice in dict.fromkeys([*(finding.location.choice for finding in findings), *(where for _, _, where in failed)])
     }

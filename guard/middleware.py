@@ -61,7 +61,7 @@ class GuardMiddleware:
             await self._other(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        wire = registry.for_route(scope["method"], path, self._routes)
+        wire = registry.for_route(scope["method"], path, self._routes, self.guard.policy.limits.depth)
         if wire is not None:
             await _Served(self, wire, scope, receive, send).run()
         elif self._unknown == "pass" or registry.is_free(scope["method"], path, self._routes):
@@ -181,6 +181,7 @@ class _Served:
             return
         body = _decoded(answer)
         kind = _media_type(answer.headers)
+        self._wire = self._wire.streamed_as(kind)
         if kind == self._wire.media_type:
             await self._whole_stream(request, answer, body)
         elif kind == "application/json" or kind.endswith("+json"):
@@ -242,6 +243,7 @@ class _Served:
 
     async def _relay(self, request: Request, call: Call) -> None:
         await call.head()
+        self._wire = self._wire.streamed_as(_media_type(call.headers))
         if not 200 <= call.status < 300 or _media_type(call.headers) != self._wire.media_type:
             await self._answer(request, Answer(call.status, call.headers, await call.body(ANSWER_LIMIT)))
             return

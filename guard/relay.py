@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from guard.actions import Marked, Replacement, redact, replacements
+from guard.actions import Marked, Replacement, published, redact, replacements
 from guard.errors import BadMessage
 from guard.formats import arguments
 from guard.formats.base import Delta, EndOfStream, Format, Frame, Part, Piece, Request
@@ -57,8 +57,10 @@ class _Lane:
 
     @property
     def decision(self) -> Decision:
+        """The judge's decision, without words of the model in its pointers, and a block where a change cannot be written."""
         decision = self.judge.decision
-        return replace(decision, action=Action.BLOCK) if self.unwritable else decision
+        action = Action.BLOCK if self.unwritable else decision.action
+        return published(replace(decision, action=action))
 
 
 class Relay:
@@ -254,8 +256,8 @@ class Relay:
         """Send as much of a part as is cleared; return whether that was all of it."""
         if lane.blocked and held.part.ends:
             complete = False
-        texts: dict[str, str | None] = {}
         changed = bool(held.sent)
+        texts: dict[str, str | None] = dict.fromkeys(held.part.once) if changed else {}
         fresh = False
         for delta, start, end in held.stretches:
             if delta.whole:
@@ -350,6 +352,11 @@ class Relay:
         """End the stream when nothing can follow any more."""
         choices = {choice: lane for choice, lane in self._lanes.items() if choice is not None}
         refused = [lane for lane in choices.values() if lane.refused]
+        common = self._lanes.get(None)
+        if common is not None and common.refused:
+            sent.append(self._wire.end_stream(self._request, self._last, usage=self._request.usage))
+            self.finished = True
+            return
         wanted = int(self._request.extra.get("n", 1))
         if refused and len(refused) == len(choices) >= wanted:
             sent.append(self._wire.end_stream(self._request, self._last, usage=self._request.usage))
@@ -370,4 +377,4 @@ def _leaf(track: str, piece: Piece) -> str:
 
 def _unended(part: Part) -> Part:
     """Return the part as it is sent while some of it is held: its last piece carries the rest of the envelope."""
-    return part if part.bare else Part(part.choice, part.deltas, False, part.tree, None, part.bare)
+    return part if part.bare else replace(part, ends=False, raw=None)

@@ -12,11 +12,24 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from guard.policy.decide import decide, fired
 from guard.policy.model import Policy, Redactor, Rule
-from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, Role, ScanningDetector, Span, Stage
+from guard.values import (
+    Action,
+    Decision,
+    Detector,
+    Exchange,
+    Finding,
+    Item,
+    Location,
+    PatternReach,
+    Role,
+    ScanningDetector,
+    Span,
+    Stage,
+)
 from guard.windows import Placement, context_of, decided, place
 
 
@@ -290,8 +303,8 @@ class ChoiceJudge:
             blocks = any(
                 rule.action is Action.BLOCK or (rule.action > Action.FLAG and rule.on_error is Action.BLOCK) for rule in actions
             )
-            if isinstance(detector, ScanningDetector):
-                scanning.append(_Scanning(detector, holds))
+            if isinstance(detector.needs.reach, PatternReach):
+                scanning.append(_Scanning(cast(ScanningDetector, detector), holds))
             else:
                 placing.append(_Placing(detector, holds, blocks))
         track = self._tracks[name] = _Track(name, role, Location(name, self._choice), scanning, placing)

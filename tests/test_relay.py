@@ -260,3 +260,21 @@ def test_log_probabilities_of_redacted_text_are_gone():
     assert client.text() == "a [WORD]"
     assert "bad" not in client.raw.decode()
     assert Redactor().kind == "label"
+
+
+def test_a_role_is_said_once_however_often_its_text_is_cut():
+    toys = [Words("words", ("secret",))]
+    event = chunk([{"index": 0, "delta": {"role": "assistant", "content": "it is sec"}, "finish_reason": None}])
+    client = Client(policy_of([("words", Action.BLOCK)]), toys).read(sse([event, piece("ond"), piece("", finish="stop")]))
+    roles = [choice["delta"].get("role") for event in client.events for choice in event["choices"]]
+    assert [role for role in roles if role] == ["assistant"]
+    assert client.text() == "it is second"
+
+
+def test_a_decision_names_no_key_that_the_model_wrote():
+    toys = [Words("words", ("4111",))]
+    call = {"index": 0, "id": "t1", "type": "function", "function": {"name": "pay", "arguments": '{"canary": 4111}'}}
+    events = [chunk([{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]), piece("", finish="tool_calls")]
+    client = Client(policy_of([("words", Action.REDACT)]), toys).read(sse(events))
+    assert client.relay.decision.findings
+    assert "canary" not in json.dumps(client.relay.decision.as_dict())

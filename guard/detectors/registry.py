@@ -1,4 +1,4 @@
-"""Which detectors there are: those of the base install, and those that other packages offer by the entry-point group `tenet.detectors`.
+"""Which detectors there are: those of the base install, and those that other packages offer by the group `tenet.detectors`.
 
 A kind is looked up without importing what it needs; only `make` does that.
 """

@@ -112,6 +112,7 @@ class Part:
         tree: The event's tree with only this choice in it.
         raw: The original bytes, if the event holds only this part; else None.
         bare: Whether it carries nothing but its deltas, so that it may be left out when its text is held or gone.
+        once: Pointers of strings that only the first event says, where the part leaves in several (the role).
     """
 
     choice: int | None
@@ -120,6 +121,7 @@ class Part:
     tree: Any
     raw: bytes | None
     bare: bool
+    once: tuple[str, ...] = ()
 
 
 class EndOfStream(NamedTuple):
@@ -151,6 +153,10 @@ class Format(Protocol):
     @property
     def media_type(self) -> str:
         """The Content-Type of a streamed answer."""
+        ...
+
+    def streamed_as(self, media_type: str) -> Format:
+        """Return the format for a stream of this Content-Type, where the format has several framings."""
         ...
 
     def read_request(self, body: bytes) -> Request:

@@ -63,6 +63,10 @@ class OpenAIFormat(ABC):
             started: Whether some of the choice's text has left.
         """
 
+    def streamed_as(self, media_type: str) -> OpenAIFormat:
+        """See `Format.streamed_as`: there is one framing."""
+        return self
+
     def read_answer(self, body: bytes, request: Request) -> Document:
         """See `Format.read_answer`."""
         tree = strict_json.decode(body, self._depth)

@@ -114,7 +114,8 @@ def _part(choice: dict[str, Any], position: int, envelope: dict[str, Any], raw: 
     ends = bool(kept.get("finish_reason"))
     bare = bool(deltas) and not ends and envelope.get("usage") is None and _is_bare(kept, inner, deltas, body)
     index = kept.get("index")
-    return Part(position if index is None else index, deltas, ends, envelope, raw, bare)
+    once = (f"{body.pointer}/role",) if "role" in inner else ()
+    return Part(position if index is None else index, deltas, ends, envelope, raw, bare, once)
 
 
 def _check(choice: dict[str, Any], position: int, body: Body) -> None:
