@@ -8,7 +8,7 @@ that end is certain, what it finds there is under way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,6 +16,10 @@ import re2
 
 from guard.detectors.beginnings import beginnings, can_be_empty, loosened, stoppable
 from guard.detectors.expressions import compiled, options
+
+_TRIES = 8
+_SHORT = 256
+"""Starts that may fail before shorter data is tried, and how much shorter, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,23 @@ class Hit(NamedTuple):
     known: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """From which characters on patterns are looked for.
+
+    Attributes:
+        floor: What stands before it is context, or is known to begin no match.
+        starts: Where patterns that matched go on, if that is later.
+    """
+
+    floor: int = 0
+    starts: Mapping[int, int] = field(default_factory=dict)
+
+    def of(self, pattern: int) -> int:
+        """Return from which character on the pattern is looked for."""
+        return max(self.floor, self.starts.get(pattern, 0))
+
+
 def check(pattern: Pattern) -> None:
     """Compile a pattern to see whether it can be used.
 
@@ -109,17 +130,10 @@ class Compiled:
 
     def next(self, data: bytes, position: int) -> Any:  # noqa: ANN401
         """Return the first match from `position` on that is certain, or if it ends with the data, under way; None if none."""
-        complete = -1
-        while True:
-            if complete < position:
-                whole = self.whole.search(data, position)
-                complete = whole.start() if whole else len(data)
-            start = min(complete, self._perhaps.search(data, position).start())
-            if start == len(data):
-                return None
-            if match := self._stoppable.match(data, start):
-                return match
-            position = _after(data, start)
+        whole = self.whole.search(data, position)
+        complete = whole.start() if whole else len(data)
+        start = min(complete, _first(self._perhaps, self._stoppable, data, position))
+        return self._stoppable.match(data, start) if start < len(data) else None
 
     def hit(self, number: int, text: Encoded, match: Any, known: int | None) -> Hit:  # noqa: ANN401
         """Return a match of the pattern, which has this number among others, as a hit."""
@@ -187,12 +201,8 @@ class Matcher:
     def _surely(self) -> Any:  # noqa: ANN401
         return compiled("|".join(beginnings(one.pattern.expression) for one in self._patterns))
 
-    def certain(self, text: Encoded, starts: Mapping[int, int], floor: int) -> tuple[list[Hit], int]:
+    def certain(self, text: Encoded, progress: Progress) -> tuple[list[Hit], int]:
         """Return the matches that no continuation of `text` can change, and where the first match under way begins.
-
-        Args:
-            starts: For some patterns, the character from which they are looked for; `floor` for the others.
-            floor: What stands before it is context.
 
         Returns:
             The second value is the length of the text where nothing is under way.
@@ -201,25 +211,25 @@ class Matcher:
         candidates = self._candidates(text.data)
         under = text.length
         for number in candidates:
-            under = min(under, self._follow(number, text, starts.get(number, floor), hits))
-        first = text.index(self._first_under_way(text.data, text.offset(floor)))
+            under = min(under, self._follow(number, text, progress.of(number), hits))
+        first = text.index(_first(self._perhaps, self._surely, text.data, text.offset(progress.floor)))
         if first >= under:
             return hits, under
-        if not candidates and first >= max(starts.values(), default=floor):
+        if not candidates and first >= max(progress.starts.values(), default=0):
             return hits, first
         others = (number for number in range(len(self._patterns)) if number not in candidates)
-        return hits, min([under, *(self._follow(number, text, starts.get(number, floor), hits) for number in others)])
+        return hits, min([under, *(self._follow(number, text, progress.of(number), hits) for number in others)])
 
-    def under_way(self, text: Encoded, starts: Mapping[int, int], floor: int) -> list[int]:
+    def under_way(self, text: Encoded, progress: Progress) -> list[int]:
         """Return for every pattern where its match under way begins; the length of the text where none is."""
-        return [self._follow(number, text, starts.get(number, floor), []) for number in range(len(self._patterns))]
+        return [self._follow(number, text, progress.of(number), []) for number in range(len(self._patterns))]
 
-    def final(self, text: Encoded, starts: Mapping[int, int], floor: int, *, dated: bool) -> list[Hit]:
+    def final(self, text: Encoded, progress: Progress, *, dated: bool) -> list[Hit]:
         """Return the matches in a text that has ended; `known` is worked out only where `dated`."""
         hits = []
         for number in self._candidates(text.data):
             one = self._patterns[number]
-            position = text.offset(starts.get(number, floor))
+            position = text.offset(progress.of(number))
             known: int | None = 0
             while position < len(text.data) and (match := one.whole.search(text.data, position)):
                 known = one.known(text, position, match, known) if dated and known is not None else None
@@ -233,14 +243,6 @@ class Matcher:
             return range(len(self._patterns))
         return sorted(number for number in found if number != self._sentinel)
 
-    def _first_under_way(self, data: bytes, position: int) -> int:
-        """Return the offset from `position` on at which the first beginning of any pattern stands; the data's length if none."""
-        while (start := self._perhaps.search(data, position).start()) < len(data):
-            if self._surely.match(data, start):
-                break
-            position = _after(data, start)
-        return int(start)
-
     def _follow(self, number: int, text: Encoded, start: int, hits: list[Hit]) -> int:
         """Append the certain matches of a pattern from `start` on; return where its match under way begins."""
         one = self._patterns[number]
@@ -251,6 +253,22 @@ class Matcher:
             hits.append(one.hit(number, text, match, known))
             position = max(match.end(), _after(text.data, match.start()))
         return text.index(match.start()) if match else text.length
+
+
+def _first(perhaps: Any, surely: Any, data: bytes, position: int) -> int:  # noqa: ANN401
+    """Return where the first match under way begins from `position` on; the data's length where none is.
+
+    Where many a start that is perhaps one proves to be none, the question is put for shorter data first: what is no
+    beginning there is none here, and there it costs less to see.
+    """
+    tries = 0
+    while (start := int(perhaps.search(data, position).start())) < len(data) and not surely.match(data, start):
+        position = _after(data, start)
+        tries += 1
+        if tries == _TRIES and len(data) - position > 2 * _SHORT:
+            position = _first(perhaps, surely, data[: _after(data, position + _SHORT)], position)
+            tries = 0
+    return start
 
 
 def _after(data: bytes, start: int) -> int:

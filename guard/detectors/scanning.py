@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from guard.detectors.matching import Compiled, Encoded, Hit, Matcher, Pattern, check
+from guard.detectors.matching import Compiled, Encoded, Hit, Matcher, Pattern, Progress, check
 from guard.text import Reading, View, read
 from guard.values import Finding, Item, Location, Match, Needs, PatternReach, Role, Runs, Scan, Span
 
@@ -26,6 +26,7 @@ _REREAD = 256
 """Held code points from which it pays to read them again in order to find where a later step may begin."""
 
 _SEGMENTS = "decoded"
+_START = Progress()
 
 
 class _Found(NamedTuple):
@@ -43,7 +44,7 @@ class _Mark:
         keep: Where the next step's reading begins.
         length: How much of the track has been read.
         due: The next length at which a match under way may have outgrown the reach; never stepped over.
-        starts: For each view, the characters of the reading from which patterns that matched go on.
+        progress: For each view, how far its patterns have come, in characters of the reading.
         reported: What was found in the text that is still kept.
     """
 
@@ -51,7 +52,7 @@ class _Mark:
     length: int = 0
     open: int = 0
     due: int = 0
-    starts: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    progress: Mapping[str, Progress] = field(default_factory=dict)
     reported: frozenset[tuple[Span, str, float]] = frozenset()
 
 
@@ -124,18 +125,18 @@ class PatternScanner:
         reading = read(text, self._views, final=False)
         base, length = mark.keep, mark.keep + len(text)
         fresh: list[_Found] = []
-        starts: dict[str, dict[int, int]] = {}
+        progress: dict[str, Progress] = {}
         opened = reading.settled
         for view in reading.views:
             lens = self._lenses[view.name]
             if view.name == _SEGMENTS:
                 fresh += lens.segment(view, base)
                 continue
-            begun = starts[view.name] = dict(mark.starts.get(view.name, {}))
-            under = lens.follow(view, base, begun, fresh)
-            if len(text) - view.origin(under) > self._longest:
-                under = lens.outgrow(view, base, length, self._longest, begun, fresh)
-            opened = min(opened, view.origin(under))
+            come = lens.follow(view, base, mark.progress.get(view.name, _START), fresh)
+            if len(text) - view.origin(come.floor) > self._longest:
+                come = lens.outgrow(view, base, length, self._longest, come, fresh)
+            progress[view.name] = come
+            opened = min(opened, view.origin(come.floor))
         keep = self._keep(text, reading, opened, mark.keep)
         reported = _report(fresh, mark.reported, found)
         return _Mark(
@@ -143,7 +144,7 @@ class PatternScanner:
             length=length,
             open=mark.keep + opened,
             due=max(mark.keep + opened + self._longest, length) + 1,
-            starts=_shifted(reading.views, starts, keep),
+            progress=_shifted(reading.views, progress, keep),
             reported=frozenset(each for each in reported if each[0].start >= mark.keep + keep),
         )
 
@@ -157,9 +158,9 @@ class PatternScanner:
             if view.name == _SEGMENTS:
                 fresh += lens.segment(view, mark.keep)
             else:
-                fresh += lens.finish(view, mark.keep, mark.starts.get(view.name, {}), length, dated=dated)
+                fresh += lens.finish(view, mark.keep, mark.progress.get(view.name, _START), length, dated=dated)
         _report(fresh, mark.reported, found)
-        return replace(mark, length=length, open=length, keep=length, due=length + 1, starts={}, reported=frozenset())
+        return replace(mark, length=length, open=length, keep=length, due=length + 1, progress={}, reported=frozenset())
 
     def _keep(self, text: str, reading: Reading, opened: int, base: int) -> int:
         """Return the last place not after `opened` where the next step's reading may begin.
@@ -183,32 +184,32 @@ class _Lens:
         self._patterns = [one.pattern for one in patterns]
         self._matcher = Matcher(patterns)
 
-    def follow(self, view: View, base: int, starts: dict[int, int], fresh: list[_Found]) -> int:
-        """Append what is certain and move `starts` behind it; return where the first match under way begins."""
+    def follow(self, view: View, base: int, progress: Progress, fresh: list[_Found]) -> Progress:
+        """Append what is certain; return the progress, whose floor is where the first match under way begins."""
         text = Encoded(view.text[: view.settled])
-        hits, under = self._matcher.certain(text, starts, _floor(base, text))
+        hits, under = self._matcher.certain(text, _behind_context(progress, base, text))
         for hit in hits:
-            starts[hit.pattern] = hit.end
             fresh += self._found(view, base, hit, base + view.known(hit.known or text.length))
-        return under
+        return Progress(under, {**progress.starts, **{hit.pattern: hit.end for hit in hits}})
 
-    def outgrow(self, view: View, base: int, length: int, longest: int, starts: dict[int, int], fresh: list[_Found]) -> int:
-        """Take what is longer under way than `longest`, now that `length` is read, as matches; return where the others begin."""
+    def outgrow(self, view: View, base: int, length: int, longest: int, progress: Progress, fresh: list[_Found]) -> Progress:
+        """Take what is longer under way than `longest`, now that `length` is read, as matches; return the progress."""
         text = Encoded(view.text[: view.settled])
         first = text.length
-        for number, under in enumerate(self._matcher.under_way(text, starts, _floor(base, text))):
+        starts = dict(progress.starts)
+        for number, under in enumerate(self._matcher.under_way(text, _behind_context(progress, base, text))):
             if under < text.length and length - base - view.origin(under) > longest:
                 starts[number] = text.length
                 fresh += self._found(view, base, Hit(number, text.length, ((under, text.length),), None), length)
             else:
                 first = min(first, under)
-        return first
+        return Progress(first, starts)
 
-    def finish(self, view: View, base: int, starts: Mapping[int, int], length: int, *, dated: bool) -> list[_Found]:
+    def finish(self, view: View, base: int, progress: Progress, length: int, *, dated: bool) -> list[_Found]:
         """Return what is found in a view that ends here, with `length`; when it was known is worked out where `dated`."""
         text = Encoded(view.text)
         found: list[_Found] = []
-        for hit in self._matcher.final(text, starts, _floor(base, text), dated=dated):
+        for hit in self._matcher.final(text, _behind_context(progress, base, text), dated=dated):
             found += self._found(view, base, hit, length if hit.known is None else base + view.known(hit.known))
         return found
 
@@ -216,7 +217,7 @@ class _Lens:
         """Return what is found in a decoded text, which is there as soon as the whole of it is certain."""
         known = base + view.known(len(view.text))
         found: list[_Found] = []
-        for hit in self._matcher.final(Encoded(view.text), {}, 0, dated=False):
+        for hit in self._matcher.final(Encoded(view.text), _START, dated=False):
             found += self._found(view, base, hit, known)
         return found
 
@@ -239,17 +240,19 @@ def _lenses(patterns: Sequence[Compiled], views: Iterable[str]) -> dict[str, _Le
     return chosen
 
 
-def _floor(base: int, text: Encoded) -> int:
-    return min(1, text.length) if base else 0
+def _behind_context(progress: Progress, base: int, text: Encoded) -> Progress:
+    return progress if progress.floor or not base else replace(progress, floor=min(1, text.length))
 
 
-def _shifted(views: Iterable[View], starts: Mapping[str, Mapping[int, int]], keep: int) -> dict[str, dict[int, int]]:
-    """Return `starts` for a reading that begins at `keep`, without those that need not be remembered."""
+def _shifted(views: Iterable[View], progress: Mapping[str, Progress], keep: int) -> Mapping[str, Progress]:
+    """Return `progress` for a reading that begins at `keep`, without what need not be remembered."""
     shifted = {}
     for view in views:
-        if begun := starts.get(view.name):
-            gone = bisect_left(range(len(view.text)), keep, key=view.origin)
-            shifted[view.name] = {number: start - gone for number, start in begun.items() if start - gone > 1}
+        if view.name in progress:
+            come = progress[view.name]
+            gone = bisect_left(range(len(view.text)), keep, key=view.origin) if keep else 0
+            starts = {number: start - gone for number, start in come.starts.items() if start > come.floor}
+            shifted[view.name] = Progress(come.floor - gone, starts)
     return shifted
 
 

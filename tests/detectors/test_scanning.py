@@ -209,3 +209,22 @@ def test_a_stream_of_single_characters_keeps_a_bounded_tail(text: str) -> None:
 def test_a_pattern_that_is_catastrophic_elsewhere_is_linear_here() -> None:
     scanner = PatternScanner("own", [Pattern("(a+)+b", "custom")], "1", longest=100_000)
     assert spans(scanner, "a" * 50_000) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("a{1,64}@b", "a" * 3000 + "@b ", Span(2936, 3002)),
+        ("-{4,5}x", "-" * 3000 + "x", Span(2995, 3001)),
+        ("é{2,9}!", "é" * 2000 + "! é", Span(1991, 2001)),
+    ],
+)
+def test_counted_repetitions_in_a_long_run_hold_only_what_can_match_and_cost_little(
+    pattern: str, text: str, expected: Span
+) -> None:
+    scanner = PatternScanner("own", [Pattern(pattern, "custom"), Pattern("zz", "custom/other")], "1")
+    started = time.perf_counter()
+    matches, scans = run(scanner, [text[:1500], *text[1500:]])
+    assert time.perf_counter() - started < 5
+    assert [match.finding.span for match in matches] == spans(scanner, text) == [expected]
+    assert scans[1].open >= 1501 - 64
