@@ -23,7 +23,7 @@ from guard.ports import Recorder
 from guard.relay import Relay
 from guard.streaming import ChoiceJudge
 from guard.text_stream import TextStream
-from guard.values import Decision, Detector, Exchange, Item, Location, Role, Runs, Stage
+from guard.values import Decision, Detector, Exchange, Item, Location, Role, Runs, ScanningDetector, Stage
 
 
 class Guard:
@@ -56,6 +56,9 @@ class Guard:
     def prepare(self) -> None:
         """Get ready to judge many messages: takes a moment, and then a message in which nothing is found costs far less."""
         self._screen.compile()
+        for detector in self.detectors.values():
+            if isinstance(detector, ScanningDetector):
+                detector.scan(" ", 0, None, final=False, role=Role.USER, location=Location())
 
     def rules(self, stage: Stage, exchange: Exchange) -> Sequence[Rule]:
         """Return the rules that are active for this exchange, in the policy's order."""

@@ -6,13 +6,14 @@ A kind is looked up without importing what it needs; only `make` does that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from guard import categories
-from guard.policy.model import Kind, Option
+from guard.policy.model import Kind, Mistake, Option
 from guard.values import Detector
 
 ENTRY_POINT_GROUP = "tenet.detectors"
@@ -50,6 +51,24 @@ def _fixed(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[str, ...
     return lambda _options: tuple(names)
 
 
+def _known_entities(known: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Mistake]]:
+    """Return a check that `entities` names only what the detector can find."""
+
+    def check(options: Mapping[str, Any]) -> Sequence[Mistake]:
+        return [
+            Mistake(("entities", index), f"one of {', '.join(known)}", f'"{name}"', _meant(name, known))
+            for index, name in enumerate(options.get("entities", ()))
+            if not any(categories.matches(name, category) for category in known)
+        ]
+
+    return check
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
 _ENTITIES = Option("strings", "the categories to look for; all where absent")
 
 _OWN: dict[str, Kind] = {
@@ -74,6 +93,7 @@ _OWN: dict[str, Kind] = {
             summary="personal data, validated and not only matched",
             make=_late("guard.detectors.pii", "make"),
             categories=_fixed(categories.PII),
+            check=_known_entities(categories.PII),
             options={"entities": _ENTITIES},
         ),
         Kind(
@@ -81,6 +101,7 @@ _OWN: dict[str, Kind] = {
             summary="keys, tokens and passwords",
             make=_late("guard.detectors.secrets", "make"),
             categories=_fixed(categories.SECRETS),
+            check=_known_entities(categories.SECRETS),
             options={"entities": _ENTITIES},
         ),
         Kind(
