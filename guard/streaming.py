@@ -9,13 +9,13 @@ points of all the choice's tracks had come when its evidence was complete. The e
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import cast
 
 from guard.policy.decide import decide, fired
-from guard.policy.model import Policy, Redactor, Rule
+from guard.policy.model import Policy, Rule
+from guard.tracks import Placing, Redacted, Scanning, Track, earliest, outside
 from guard.values import (
     Action,
     Decision,
@@ -30,7 +30,7 @@ from guard.values import (
     Span,
     Stage,
 )
-from guard.windows import Placement, context_of, decided, place
+from guard.windows import Placement, decided, place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,89 +51,6 @@ class Window:
     before: int
     last: bool
     limits: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Redacted:
-    """A span of a track that must not leave as it is."""
-
-    span: Span
-    redactor: Redactor
-    category: str
-    due: int
-
-
-@dataclass(slots=True)
-class _Scanning:
-    detector: ScanningDetector
-    holds: bool
-    mark: Any = None
-    open: int = 0
-    keep: int = 0
-
-
-@dataclass(slots=True)
-class _Placing:
-    """The windows of one detector on one track."""
-
-    detector: Detector
-    holds: bool
-    blocks: bool
-    start: int = 0
-    before: int = 0
-    pending: dict[int, None] = field(default_factory=dict)
-    """Where each window that is not cleared starts, in order."""
-
-    @property
-    def cleared(self) -> int:
-        return next(iter(self.pending), self.start)
-
-
-@dataclass(slots=True)
-class _Track:
-    name: str
-    role: Role
-    location: Location
-    scanning: list[_Scanning]
-    placing: list[_Placing]
-    tail: str = ""
-    base: int = 0
-    arrivals: list[tuple[int, int]] = field(default_factory=list)
-    """Pairs (track position, time of the choice) at which a run of this track's text begins."""
-    redacted: list[Redacted] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        return self.base + len(self.tail)
-
-    @property
-    def limit(self) -> int:
-        """How far this track is clear, whatever the others say."""
-        open_matches = [scanning.open for scanning in self.scanning if scanning.holds]
-        unjudged = [placing.cleared for placing in self.placing if placing.holds]
-        return min([self.length, *open_matches, *unjudged])
-
-    @property
-    def open_from(self) -> int:
-        """Start of the earliest match or window that is open now, all windows that have ended taken as judged."""
-        open_matches = [scanning.open for scanning in self.scanning if scanning.holds]
-        unended = [placing.start for placing in self.placing if placing.holds]
-        return min([self.length, *open_matches, *unended])
-
-    def due(self, position: int) -> int:
-        """Return the choice's time at which this track had `position` code points."""
-        run = max(0, bisect_left(self.arrivals, position, key=lambda arrival: arrival[0]) - 1)
-        start, time = self.arrivals[run]
-        return time + position - start
-
-    def forget(self) -> None:
-        """Drop the text that no later step needs."""
-        needed = [scanning.keep for scanning in self.scanning]
-        needed += [placing.start - context_of(placing.detector.needs.reach) for placing in self.placing]
-        cut = max(self.base, min([self.length, *needed]))
-        self.tail = self.tail[cut - self.base :]
-        self.base = cut
-        del self.arrivals[: max(0, bisect_left(self.arrivals, cut, key=lambda arrival: arrival[0]) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +95,8 @@ class ChoiceJudge:
         self._stage = stage
         self._excepts = any(rule.action is Action.ALLOW for rule in rules)
         self._release = "whole" if self._excepts else release or policy.release
-        self._tracks: dict[str, _Track] = {}
-        self._incoming: list[tuple[_Track, list[str]]] = []
+        self._tracks: dict[str, Track] = {}
+        self._incoming: list[tuple[Track, list[str]]] = []
         self._time = 0
         self._closed = False
         self._fresh: list[Window] = []
@@ -273,7 +190,7 @@ class ChoiceJudge:
             limit = min(limit, held_by.limits.get(track, 0))
         for block in self._blocks:
             limit = min(limit, _limit_under(block, track))
-        return _outside(known.redacted, limit)
+        return outside(known.redacted, limit)
 
     def redacted(self, track: str) -> list[Redacted]:
         """Return the spans of the track that are known to need redaction, by start."""
@@ -292,9 +209,9 @@ class ChoiceJudge:
         tracks = self._tracks.values()
         return len(self._findings) + sum(len(track.tail) + len(track.redacted) + len(track.arrivals) for track in tracks)
 
-    def _open_track(self, name: str, role: Role) -> _Track:
-        scanning: list[_Scanning] = []
-        placing: list[_Placing] = []
+    def _open_track(self, name: str, role: Role) -> Track:
+        scanning: list[Scanning] = []
+        placing: list[Placing] = []
         for detector in self._detectors.values():
             actions = [rule for rule in self._rules if rule.reads(detector.name, role)]
             if not actions:
@@ -304,20 +221,20 @@ class ChoiceJudge:
                 rule.action is Action.BLOCK or (rule.action > Action.FLAG and rule.on_error is Action.BLOCK) for rule in actions
             )
             if isinstance(detector.needs.reach, PatternReach):
-                scanning.append(_Scanning(cast(ScanningDetector, detector), holds))
+                scanning.append(Scanning(cast(ScanningDetector, detector), holds))
             else:
-                placing.append(_Placing(detector, holds, blocks))
-        track = self._tracks[name] = _Track(name, role, Location(name, self._choice), scanning, placing)
+                placing.append(Placing(detector, holds, blocks))
+        track = self._tracks[name] = Track(name, role, Location(name, self._choice), scanning, placing)
         return track
 
-    def _append(self, track: _Track, text: str) -> None:
+    def _append(self, track: Track, text: str) -> None:
         """Take text into a track, stopping wherever a window's end is told, so that what is open there is known."""
         if not track.arrivals or track.due(track.length) != self._time:
             track.arrivals.append((track.length, self._time))
         track.tail += text
         self._time += len(text)
         while not self._blocks:
-            ended = _earliest(track)
+            ended = earliest(track)
             if not ended:
                 break
             told = ended[0][1].told
@@ -329,7 +246,7 @@ class ChoiceJudge:
             self._scan(track, track.length)
         track.forget()
 
-    def _scan(self, track: _Track, end: int, *, final: bool = False) -> None:
+    def _scan(self, track: Track, end: int, *, final: bool = False) -> None:
         """Let the scanning detectors read up to `end`; a match that blocks makes them stop where it became certain."""
         text = track.tail[: end - track.base]
         scans = []
@@ -349,8 +266,13 @@ class ChoiceJudge:
     def _blocks_on(self, finding: Finding) -> bool:
         return not self._excepts and any(rule.action is Action.BLOCK and rule.matches(finding) for rule in self._rules)
 
-    def _record(self, track: _Track, finding: Finding, due: int, end: int) -> bool:
-        """Keep a finding (spans in the track's positions) and do what the rules ask; return whether one blocks."""
+    def _record(self, track: Track, finding: Finding, due: int, end: int, limits: Mapping[str, int] | None = None) -> bool:
+        """Keep a finding, whose span counts in the track's positions, and do what the rules ask; return whether one blocks.
+
+        Args:
+            end: Where the judged part ends, for a finding without a span.
+            limits: How far each track may be released under a block; None to take what is open now.
+        """
         self._keep(due, finding)
         if self._excepts:
             return False
@@ -361,11 +283,8 @@ class ChoiceJudge:
                 track.redacted.append(Redacted(span, rule.redact, finding.category, due))
         blocks = any(rule.action is Action.BLOCK for rule in matching)
         if blocks:
-            self._block(track, span.start, due, self._limits_now())
+            self._blocks.append(_Block(due, track.name, span.start, self._limits_now() if limits is None else limits))
         return blocks
-
-    def _block(self, track: _Track, start: int, due: int, limits: Mapping[str, int]) -> None:
-        self._blocks.append(_Block(due, track.name, start, limits))
 
     def _limits_now(self) -> dict[str, int]:
         """Return how far each track could be released if a block took effect at this very point of the text."""
@@ -373,7 +292,7 @@ class ChoiceJudge:
             return {name: track.length for name, track in self._tracks.items()}
         return {name: track.open_from for name, track in self._tracks.items()}
 
-    def _place_rest(self, track: _Track, placing: _Placing) -> None:
+    def _place_rest(self, track: Track, placing: Placing) -> None:
         """Place what is left of an ended track; overlapping windows may be several."""
         while placing.start < track.length:
             placement = place(placing.detector.needs.reach, track.tail, track.base, placing.start, final=True)
@@ -381,7 +300,7 @@ class ChoiceJudge:
                 return
             self._place(track, [(placing, placement)], self._time, last=placement.end == track.length)
 
-    def _place(self, track: _Track, ended: Sequence[tuple[_Placing, Placement]], due: int, *, last: bool) -> None:
+    def _place(self, track: Track, ended: Sequence[tuple[Placing, Placement]], due: int, *, last: bool) -> None:
         """Hand out windows whose ends are told at the same position of the track."""
         befores = []
         for placing, placement in ended:
@@ -405,24 +324,11 @@ class ChoiceJudge:
             self._fresh.append(window)
             self._pending.append(window)
 
-    def _verdict(self, track: _Track, placing: _Placing, window: Window, findings: Sequence[Finding]) -> bool:
-        shift = window.placement.shown_from
-        placed = [_placed(finding, window, shift) for finding in findings]
+    def _verdict(self, track: Track, placing: Placing, window: Window, findings: Sequence[Finding]) -> bool:
+        placed = [_placed(finding, window, window.placement.shown_from) for finding in findings]
         length = window.placement.end if window.last else None
         own = decided(placing.detector.needs.reach, placed, window.before, window.placement, length)
-        blocks = False
-        for finding in own:
-            self._keep(window.due, finding)
-            if self._excepts:
-                continue
-            span = finding.span or Span(window.placement.start, window.placement.end)
-            for rule in self._rules:
-                if rule.matches(finding) and rule.action is Action.REDACT:
-                    track.redacted.append(Redacted(span, rule.redact, finding.category, window.due))
-                elif rule.matches(finding) and rule.action is Action.BLOCK:
-                    self._block(track, span.start, window.due, window.limits)
-                    blocks = True
-        return blocks
+        return any([self._record(track, finding, window.due, window.placement.end, window.limits) for finding in own])
 
     def _keep(self, due: int, finding: Finding) -> None:
         """Keep a finding for the decision; of very many, the earliest and the strongest of each kind."""
@@ -436,18 +342,15 @@ class ChoiceJudge:
                     strongest[kind] = entry
             self._findings[_MOST_FINDINGS:] = strongest.values()
 
-    def _failure(self, track: _Track, window: Window) -> bool:
+    def _failure(self, track: Track, window: Window) -> bool:
         self._failed.append((window.due, window.detector, track.role))
         blocks = False
         for rule in self._rules:
             if self._excepts or rule.action <= Action.FLAG or not rule.reads(window.detector, track.role):
                 continue
             if rule.on_error is Action.BLOCK:
-                self._block(track, window.placement.start, window.due, window.limits)
+                self._blocks.append(_Block(window.due, track.name, window.placement.start, window.limits))
                 blocks = True
-            elif rule.on_error is Action.REDACT:
-                whole = Span(window.placement.start, window.placement.end)
-                track.redacted.append(Redacted(whole, rule.redact, "", window.due))
         return blocks
 
     def _settle(self) -> None:
@@ -470,7 +373,7 @@ class ChoiceJudge:
         for name, track in self._tracks.items():
             track.redacted = [redacted for redacted in track.redacted if redacted.due <= due]
             limit = min([track.length, *(_limit_under(block, name) for block in blocks)])
-            cut[name] = 0 if self._release == "whole" else _outside(track.redacted, limit)
+            cut[name] = 0 if self._release == "whole" else outside(track.redacted, limit)
         self._findings = [(when, finding) for when, finding in self._findings if when <= due]
         self._failed = [failure for failure in self._failed if failure[0] <= due]
         self._cut = cut
@@ -505,17 +408,6 @@ _NO_LIMITS: Mapping[str, int] = {}
 _NOWHERE = Span(-1, -1)
 
 
-def _earliest(track: _Track) -> list[tuple[_Placing, Placement]]:
-    """Return those windows of the track whose end the text tells first, of those whose end it tells already."""
-    ended = []
-    for placing in track.placing:
-        placement = place(placing.detector.needs.reach, track.tail, track.base, placing.start, final=False)
-        if placement is not None:
-            ended.append((placing, placement))
-    first = min((placement.told for _, placement in ended), default=0)
-    return [(placing, placement) for placing, placement in ended if placement.told == first]
-
-
 def _placed(finding: Finding, window: Window, shift: int) -> Finding:
     """Return the finding with its span in the track's positions, clipped to what this window judges."""
     if finding.span is None:
@@ -529,12 +421,3 @@ def _limit_under(block: _Block, track: str) -> int:
     """Return how far `track` may be released if this block takes effect."""
     limit = block.limits.get(track, 0)
     return min(limit, block.start) if track == block.track else limit
-
-
-def _outside(redacted: Sequence[Redacted], limit: int) -> int:
-    """Return the limit moved back to the start of a redacted span that it would cut in two."""
-    while True:
-        cut = [entry.span.start for entry in redacted if entry.span.start < limit < entry.span.end]
-        if not cut:
-            return limit
-        limit = min(cut)
