@@ -215,6 +215,9 @@ class _Served:
         """Relay a stream that nobody asked for, complete."""
         relay = self._guard.relay(self._wire, request, self._exchange)
         chunks = [chunk async for chunk in self._guard.pump(relay, _once(body), b"")]
+        if relay.rejection is not None:
+            await self._reject(request, relay)
+            return
         self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
         await self._send_whole(answer, b"".join(chunks), max(self._input.action, relay.decision.action))
 
@@ -256,21 +259,24 @@ class _Served:
         async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
             async for events_now in events:
                 if not self._started and relay.rejection is not None:
-                    status, body = self._wire.refuse(request, relay.rejection, "error")
-                    await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))
-                    self._started = True
-                    break
+                    await self._reject(request, relay)
+                    return
                 if not self._started:
                     await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
                     self._started = True
                 await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
         self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
-        if relay.rejection is not None:
-            return
         if not self._started:
             await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
             self._started = True
         await self._send({"type": "http.response.body", "body": self._decision_event(relay)})
+
+    async def _reject(self, request: Request, relay: Relay) -> None:
+        """Answer with an error in place of a stream that is blocked before anything has left."""
+        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        status, body = self._wire.refuse(request, relay.rejection or "", "error")
+        self._started = True
+        await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))
 
     def _decision_event(self, relay: Relay) -> bytes:
         """Return the stream's final decision as an event, for a client that asked by `x-guard-decision: event`."""

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -16,7 +17,9 @@ import pytest
 from servers import Upstream, chunk, completion, served, stream_of
 
 from guard.app import GuardApp
+from guard.detectors.registry import kinds
 from guard.engine import Guard
+from guard.policy.load import load
 from guard.ports import RecentDecisions
 from guard.proxy import Proxy, Timeouts
 
@@ -338,3 +341,31 @@ def test_a_slow_client_slows_the_upstream(guard):
                 seen = len(sent)
                 threading.Event().wait(1.0)
             assert seen < len(events) / 2
+
+
+@pytest.fixture(scope="module")
+def erring(policy_file) -> Guard:
+    """A guard that refuses by an error."""
+    return Guard(replace(load(policy_file, kinds()), refusal="error"))
+
+
+def test_refusing_by_error_is_http_400_while_nothing_has_left(erring):
+    with client_of(Upstream(stream_of(["forbidden things"]), content_type="text/event-stream"), erring) as client:
+        with pytest.raises(openai.BadRequestError) as streamed:
+            list(ask(client, stream=True))
+        with pytest.raises(openai.BadRequestError) as unasked:
+            ask(client)
+        with pytest.raises(openai.BadRequestError) as prompted:
+            ask(client, "the forbidden thing", stream=True)
+    for caught in (streamed, unasked, prompted):
+        assert caught.value.code == "content_filter"
+        assert caught.value.body["message"] == "That word stays here."
+
+
+def test_refusing_by_error_is_an_error_event_once_text_has_left(erring):
+    with client_of(Upstream(stream_of(["Fine so far. ", "forbidden"]), content_type="text/event-stream"), erring) as client:
+        shown = ""
+        with pytest.raises(openai.APIError, match="That word stays here"):
+            for part in ask(client, stream=True):
+                shown += part.choices[0].delta.content or ""
+    assert shown == "Fine so far. "
