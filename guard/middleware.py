@@ -258,7 +258,7 @@ class _Served:
         )
         async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
             async for events_now in events:
-                if not self._started and relay.rejection is not None:
+                if not self._started and relay.rejection is not None and not relay.started:
                     await self._reject(request, relay)
                     return
                 if not self._started:

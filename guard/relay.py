@@ -107,6 +107,11 @@ class Relay:
         )
 
     @property
+    def started(self) -> bool:
+        """Whether text of the answer has been released."""
+        return any(lane.started for lane in self._lanes.values())
+
+    @property
     def holding(self) -> bool:
         """Whether something that has come has not left."""
         return any(lane.queue for lane in self._lanes.values())
