@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from itertools import accumulate
+from typing import NamedTuple, Protocol
 
 from guard.actions import Marked, published, redact
 from guard.formats.base import Piece, Text
@@ -17,13 +19,27 @@ from guard.windows import decided, place
 Choice = int | None
 
 
+class Origin(NamedTuple):
+    """Where an item comes from.
+
+    Attributes:
+        text: Index of its text.
+        shift: Where it begins in the text as it was read.
+        gap: How many characters were read between the text's pieces.
+    """
+
+    text: int
+    shift: int
+    gap: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one detector is asked about a message: items, and the text (by index) that each belongs to, with its shift."""
+    """What one detector is asked about a message: items, and where each of them comes from."""
 
     detector: Detector
     items: tuple[Item, ...]
-    origins: tuple[tuple[int, int], ...]
+    origins: tuple[Origin, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +104,18 @@ def questions(
     texts: Sequence[Text], readers: Readers, stage: Stage, exchange: Exchange | None, clearing: Clearing | None = None
 ) -> list[Question]:
     """Return what has to be asked of whom; no detector is asked about a text that it does not read or that is clear already."""
-    asked: dict[str, tuple[list[Item], list[tuple[int, int]]]] = {}
+    asked: dict[str, tuple[list[Item], list[Origin]]] = {}
     for index, text in enumerate(texts):
         names = readers.of(text.role)
         if not names or not text.pieces:
             continue
-        joined = text.joined
-        if clearing is not None and not clearing.names.isdisjoint(names) and clearing.clears(joined):
-            names = tuple(name for name in names if name not in clearing.names)
-        for name in names:
-            items, origins = asked.setdefault(name, ([], []))
-            _add_items(readers.detectors[name], index, text, joined, stage, exchange, items, origins)
+        for gap, reading in enumerate(_readings(text)):
+            left = names
+            if clearing is not None and not clearing.names.isdisjoint(names) and clearing.clears(reading):
+                left = tuple(name for name in names if name not in clearing.names)
+            for name in left:
+                items, origins = asked.setdefault(name, ([], []))
+                _add_items(readers.detectors[name], Origin(index, 0, gap), text, reading, stage, exchange, items, origins)
     return [
         Question(detector, tuple(asked[name][0]), tuple(asked[name][1]))
         for name, detector in (readers.detectors.items() if asked else ())
@@ -117,15 +134,16 @@ def judgement(
     failed: list[tuple[str, Role, Choice]] = []
     for question, answer in answers:
         if answer is None:
-            failed += {(question.detector.name, texts[index].role, texts[index].choice) for index, _ in question.origins}
+            asked = {origin.text: None for origin in question.origins}
+            failed += {(question.detector.name, texts[index].role, texts[index].choice) for index in asked}
             continue
-        for (index, shift), item, found in zip(question.origins, question.items, answer, strict=True):
-            for finding in found:
-                findings += _localised(texts[index], finding, item, shift)
+        for origin, item, found in zip(question.origins, question.items, answer, strict=True):
+            if found:
+                findings += _localised(texts[origin.text], found, item, origin)
     if not findings and not failed:
         return Judgement(Decision(policy=policy.digest))
     turns = _turns(texts)
-    findings = [_in_turn(finding, turns) for finding in findings]
+    findings = [_in_turn(finding, turns) for finding in dict.fromkeys(findings)]
     choices = {
         choice: published(
             decide(
@@ -141,56 +159,67 @@ def judgement(
     return Judgement(_joined(policy, choices), changes, choices, unredactable)
 
 
+def _readings(text: Text) -> Iterator[str]:
+    """Yield the text as detectors read it: its pieces joined, and, as some models see them so, each on a line of its own.
+
+    Joined, a word cut in two is whole; apart, the end of one piece does not hide the beginning of the next.
+    """
+    yield text.joined
+    if len(text.pieces) > 1:
+        yield "\n".join(piece.text for piece in text.pieces)
+
+
 def _add_items(
     detector: Detector,
-    index: int,
+    origin: Origin,
     text: Text,
-    joined: str,
+    reading: str,
     stage: Stage,
     exchange: Exchange | None,
     items: list[Item],
-    origins: list[tuple[int, int]],
+    origins: list[Origin],
 ) -> None:
     location = Location(text.pieces[0].pointer, text.choice)
     if isinstance(detector.needs.reach, PatternReach):
-        items.append(Item(joined, stage, text.role, location, exchange=exchange))
-        origins.append((index, 0))
+        items.append(Item(reading, stage, text.role, location, exchange=exchange))
+        origins.append(origin)
         return
     start = 0
-    while start < len(joined):
-        window = place(detector.needs.reach, joined, 0, start, final=True)
+    while start < len(reading):
+        window = place(detector.needs.reach, reading, 0, start, final=True)
         if window is None:
             return
-        shown = joined[window.shown_from : window.end]
+        shown = reading[window.shown_from : window.end]
         items.append(Item(shown, stage, text.role, location, window.start - window.shown_from, exchange))
-        origins.append((index, window.shown_from))
-        if window.end == len(joined):
+        origins.append(origin._replace(shift=window.shown_from))
+        if window.end == len(reading):
             return
         start = window.resume
 
 
-def _localised(text: Text, finding: Finding, item: Item, shift: int) -> list[Finding]:
-    """Return the finding as one for each string of the text that it touches, in that string's own positions."""
-    span = finding.span or Span(item.judged_from, len(item.text))
-    start, end = span.start + shift, span.end + shift
-    found, offset = [], 0
-    for piece in text.pieces:
-        low, high = max(start, offset), min(end, offset + len(piece.text))
-        if low < high:
-            local = Span(low - offset, high - offset)
-            where = Location(piece.pointer, text.choice)
-            found.append(replace(finding, detector=finding.detector, span=local, location=where, role=text.role))
-        offset += len(piece.text)
-    return found
+def _localised(text: Text, findings: Sequence[Finding], item: Item, origin: Origin) -> Iterator[Finding]:
+    """Return each finding as one for each string of the text that it touches, in that string's own positions."""
+    starts = [0, *accumulate(len(piece.text) + origin.gap for piece in text.pieces)]
+    for finding in findings:
+        span = finding.span or Span(item.judged_from, len(item.text))
+        start, end = span.start + origin.shift, span.end + origin.shift
+        for place_of in range(max(0, bisect_right(starts, start) - 1), bisect_left(starts, end)):
+            if place_of == len(text.pieces):
+                break
+            piece, offset = text.pieces[place_of], starts[place_of]
+            low, high = max(start, offset), min(end, offset + len(piece.text))
+            if low < high:
+                where = Location(piece.pointer, text.choice)
+                yield replace(finding, span=Span(low - offset, high - offset), location=where, role=text.role)
 
 
 def _turns(texts: Sequence[Text]) -> dict[str, str]:
     """Return for each string of a user turn whether it is the last, a new or an old one."""
-    users = [text.turn for text in texts if text.role is Role.USER and text.turn >= 0]
+    last = max((text.turn for text in texts if text.role is Role.USER), default=-1)
     answered = max((text.turn for text in texts if text.role is Role.ASSISTANT), default=-1)
     turns = {}
     for text in texts:
-        if text.role is Role.USER and 0 <= text.turn < max(users):
+        if text.role is Role.USER and 0 <= text.turn < last:
             for piece in text.pieces:
                 turns[piece.pointer] = "new" if text.turn > answered else "old"
     return turns

@@ -55,8 +55,8 @@ async def moderate(guard: Guard, texts: Sequence[str]) -> list[dict[str, float]]
     for question, answer in zip(asked, answers, strict=True):
         if answer is None:
             raise DetectorError(question.detector.name, "see the log for the reason")
-        for (index, _), findings in zip(question.origins, answer, strict=True):
-            _raise_to(scores[index], ((found.category, found.score) for found in findings))
+        for origin, findings in zip(question.origins, answer, strict=True):
+            _raise_to(scores[origin.text], ((found.category, found.score) for found in findings))
     return scores
 
 
