@@ -55,7 +55,6 @@ rules: [{id: calm, detect: loud, category: custom/shouting, threshold: 0.8, acti
 """
 
 if __name__ == "__main__":
-    kinds.cache_clear()
     known = {**kinds(), "shouting": KIND}
     policy = loads(POLICY, known, name="shouting.yaml")
     guard = Guard(policy, kinds=known)

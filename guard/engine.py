@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from guard.asking import Answers, ask, ask_sync, pump, pump_sync
-from guard.detectors.registry import build, kinds
+from guard.detectors import registry
 from guard.detectors.screening import Screen
 from guard.formats.base import Format, Piece, Request, Text
 from guard.judging import Judgement, Question, Readers, judgement, questions
 from guard.policy.decide import active_rules
 from guard.policy.digest import digest
 from guard.policy.load import load
-from guard.policy.model import Policy, Rule
+from guard.policy.model import Kind, Policy, Rule
 from guard.policy.speculation import rules_against_speculation
 from guard.ports import Recorder
 from guard.relay import Relay
@@ -29,19 +29,27 @@ from guard.values import Decision, Detector, Exchange, Item, Location, Role, Run
 class Guard:
     """A policy with its detectors, ready to judge. Serves any number of exchanges at once and keeps nothing of them."""
 
-    def __init__(self, policy: str | Path | Policy = "default", *, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        policy: str | Path | Policy = "default",
+        *,
+        recorder: Recorder | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+    ) -> None:
         """Load the policy and build its detectors.
 
         Args:
             policy: A shipped policy's name, a path, or a loaded policy.
             recorder: Told every decision.
+            kinds: What may stand behind `use:`; those that are installed, where not said.
 
         Raises:
             PolicyError: With every mistake in the policy.
             MissingExtra: Where a detector needs packages that are not installed.
         """
-        loaded = policy if isinstance(policy, Policy) else load(policy, kinds())
-        self.detectors: dict[str, Detector] = build(loaded.detectors)
+        known = registry.kinds() if kinds is None else kinds
+        loaded = policy if isinstance(policy, Policy) else load(policy, known)
+        self.detectors: dict[str, Detector] = registry.build(loaded.detectors, known)
         versions = {name: detector.version for name, detector in self.detectors.items()}
         self.policy = replace(loaded, digest=digest(loaded, versions))
         self._recorder = recorder

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from guard import categories
-from guard.policy.model import Kind, Mistake, Option
+from guard.policy.model import DetectorConfig, Kind, Mistake, Option
 from guard.values import Detector
 
 ENTRY_POINT_GROUP = "tenet.detectors"
@@ -29,13 +29,17 @@ def kinds() -> Mapping[str, Kind]:
     return {**{name: point.load() for name, point in found.items()}, **_OWN}
 
 
-def build(policy_detectors: Mapping[str, Any]) -> dict[str, Detector]:
+def build(configs: Mapping[str, DetectorConfig], known: Mapping[str, Kind]) -> dict[str, Detector]:
     """Return the detectors of a policy, by name.
+
+    Args:
+        configs: As the policy declares them.
+        known: What stands behind `use:`.
 
     Raises:
         MissingExtra: Where one needs packages that are not installed.
     """
-    return {name: kinds()[config.use].make(name, config.options) for name, config in policy_detectors.items()}
+    return {name: known[config.use].make(name, config.options) for name, config in configs.items()}
 
 
 def _late(module: str, function: str) -> Callable[..., Any]:
