@@ -121,8 +121,10 @@ class Relay:
         if self._closed or self.finished:
             return
         try:
-            for frame in self._framing.feed(data):
-                self._frame(frame)
+            while frames := self._framing.feed(data):
+                for frame in frames:
+                    self._frame(frame)
+                data = b""
         except BadMessage as error:
             self.fail(f"the upstream's stream broke its format: {error}", "upstream_error")
             return

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
+from servers import chunk, completion
 
+from guard.asking import pump_sync
 from guard.engine import Guard, new_exchange
 from guard.formats.openai_chat import OpenAIChat
 from guard.judging import Judgement
-from guard.values import Action, Stage
+from guard.relay import Relay
+from guard.streaming import ChoiceJudge
+from guard.values import Action, Decision, Stage
 
 KEY = "AKIA" + "QWERTYUIOPASDFGH"
 
@@ -46,3 +50,72 @@ def test_a_message_of_very_many_parts_takes_time_in_proportion_to_them(guard):
 
     seconds(100)
     assert seconds(4_000) < 20 * seconds(500)
+
+
+def relayed(guard: Guard, chunks: Sequence[bytes], *, n: int = 1, release: str = "") -> tuple[str, Decision]:
+    """What a client gets of a streamed answer whose bytes come in these chunks."""
+    wire = OpenAIChat()
+    request = wire.read_request(json.dumps({"n": n, "messages": [{"role": "user", "content": "x"}], "stream": True}).encode())
+    exchange = new_exchange()
+    relay = Relay(
+        guard.policy, wire, request, lambda choice: ChoiceJudge(
+            guard.policy, guard.rules(Stage.OUTPUT, exchange), guard.detectors, choice=choice, exchange=exchange, release=release
+        )
+    )  # fmt: skip
+    return b"".join(pump_sync(relay, iter(chunks), guard.detectors)).decode(), relay.decision
+
+
+def text_of(stream: str, choice: int = 0) -> str:
+    """The content of a choice, as a client puts it together."""
+    events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: {")]
+    choices = [entry for event in events for entry in event.get("choices", ()) if entry["index"] == choice]
+    return "".join(entry["delta"].get("content") or "" for entry in choices)
+
+
+END = [chunk({}, "stop"), b"data: [DONE]\n\n"]
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [{"content": [{"type": "text", "text": KEY[:9]}, {"type": "text", "text": KEY[9:]}]}],
+        [{"content": KEY[:9]}, {"content": [{"type": "text", "text": KEY[9:]}]}],
+        [
+            {"content": [{"type": "text", "text": KEY[:9]}]},
+            {"content": [{"type": "thinking"}, {"type": "text", "text": KEY[9:]}]},
+        ],
+    ],
+)
+def test_no_cut_into_streamed_content_parts_hides_a_secret(guard, deltas):
+    out, decision = relayed(guard, [*map(chunk, deltas), *END])
+    assert decision.rules == ("hide-keys",)
+    assert "[AWS-KEY]" in out
+    assert KEY[:9] not in out
+    assert KEY[9:] not in out
+
+
+def test_token_ids_do_not_spell_a_text_that_is_held_or_redacted(guard):
+    choice = {"index": 0, "delta": {"content": f"It is {KEY} "}, "finish_reason": None, "token_ids": [17, 170_017]}
+    streamed, _ = relayed(guard, [b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n", *END])
+    whole = completion(f"It is {KEY}.")
+    whole["choices"][0]["token_ids"] = [17, 170_017]
+    wire = OpenAIChat()
+    document = wire.read_answer(
+        json.dumps(whole).encode(), wire.read_request(b'{"messages": [{"role": "user", "content": "x"}]}')
+    )
+    changes = guard.judge_sync(document.texts, Stage.OUTPUT, new_exchange()).changes
+    assert "170017" not in streamed + wire.rewrite(document, changes).decode()
+
+
+def test_what_is_wrong_with_an_answer_is_told_without_its_words(guard):
+    out, _ = relayed(guard, [b'data: {"forbidden": 1, "forbidden": 2}\n\n'])
+    assert "duplicate key" in out
+    assert "forbidden" not in out
+
+
+@pytest.mark.parametrize("bad", [b'data: {"x\xff": 1}\n\n', b"data: {\n\n", b"data: " + b"x" * 2_000_000 + b"\n\n"])
+def test_what_came_before_a_broken_event_leaves_however_the_network_cut_it(guard, bad):
+    good = chunk({"content": "All is well. "})
+    together, apart = relayed(guard, [good + bad]), relayed(guard, [good, bad])
+    assert text_of(together[0]) == text_of(apart[0]) == "All is well. "
+    assert together[0].count("upstream_error") == apart[0].count("upstream_error") == 1

@@ -13,28 +13,42 @@ class NdjsonFraming:
         """Start a stream whose lines are at most `limit` bytes long."""
         self._limit = limit
         self._buffer = bytearray()
+        self._scanned = True
+        """Whether what is buffered holds no complete line."""
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Return the lines that are now complete. Raises BadMessage where one is too long or no UTF-8."""
+        """Return the lines that are now complete. Raises BadMessage where one is too long or no UTF-8.
+
+        Lines before a bad one are returned first, and the next call raises, even one without data.
+        """
         frames: list[Frame] = []
-        *lines, rest = data.split(b"\n")
-        for line in lines:
-            self._buffer += line
-            self._cut(frames)
-        self._buffer += rest
-        if len(self._buffer) > self._limit:
+        buffer = self._buffer
+        start, seek = 0, len(buffer) if self._scanned else 0
+        buffer += data
+        self._scanned = True
+        while (end := buffer.find(b"\n", seek)) >= 0:
+            try:
+                self._cut(bytes(buffer[start:end]), frames)
+            except BadMessage:
+                if not frames:
+                    raise
+                self._scanned = False
+                break
+            start = seek = end + 1
+        del buffer[:start]
+        if len(buffer) > self._limit and not frames:
             raise self._too_long()
         return frames
 
     def end(self) -> list[Frame]:
         """Return the last line, where the upstream left it without its end."""
         frames: list[Frame] = []
-        self._cut(frames)
+        self._cut(bytes(self._buffer), frames)
+        self._buffer.clear()
         return frames
 
-    def _cut(self, frames: list[Frame]) -> None:
-        raw = bytes(self._buffer) + b"\n"
-        self._buffer.clear()
+    def _cut(self, line: bytes, frames: list[Frame]) -> None:
+        raw = line + b"\n"
         if len(raw) > self._limit:
             raise self._too_long()
         if not raw.strip():

@@ -188,7 +188,7 @@ class OpenAIFormat(ABC):
 
 
 def _changed(tree: Any, changes: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Return a copy with the changes made; log probabilities and sounds of a changed choice would still say the old text."""
+    """Return a copy with the changes made, without what else in a changed choice still says the old text."""
     places = {pointer: match for pointer in changes if (match := _IN_CHOICE.match(pointer))}
     if type(tree) is not dict or type(tree.get("choices")) is not list:
         places = {}
@@ -201,7 +201,8 @@ def _changed(tree: Any, changes: Mapping[str, str]) -> Any:  # noqa: ANN401
     copy = replaced(tree, kept)
     for position in touched:
         choice = copy["choices"][position]
-        for holder, field in ((choice, "logprobs"), (choice.get("message"), "audio")):
+        said_again = [(choice, field) for field in ("logprobs", *openai_stream.SPELLED_IN_NUMBERS)]
+        for holder, field in (*said_again, (choice.get("message"), "audio")):
             if type(holder) is dict and field in holder:
                 holder[field] = None
     return copy

@@ -1,12 +1,13 @@
 """Events of OpenAI-shaped streams: read into parts, one for each choice, and written again.
 
 An event is split where it speaks of several choices, or where its envelope carries words of its own, which then travel in a part
-that belongs to no choice. Keys outside the vocabulary, sounds, and log probabilities that do not spell the event's text are left
-out: a stream cannot hold them until they are judged.
+that belongs to no choice. Keys outside the vocabulary, sounds, token ids, and log probabilities that do not spell the event's
+text are left out: a stream cannot hold them until they are judged.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,10 @@ from guard.values import Role
 _HERE = "/choices/0"
 """A part holds one choice, so this is where it stands."""
 _CALLS = ("tool_calls", "function_call")
+_SPOKEN_PART = re.compile(r"content/[0-9]+/(?:text|refusal|thinking)")
+"""The parts of a content continue one text, as in a message that is complete."""
+SPELLED_IN_NUMBERS = ("token_ids", "prompt_token_ids")
+"""Fields of a choice that say its text again, in a vocabulary's numbers."""
 _ENVELOPE_OF_A_CHOICE = frozenset(("index", "delta", "text", "logprobs"))
 
 
@@ -153,6 +158,9 @@ def _judged(choice: dict[str, Any], body: Body) -> tuple[dict[str, Any], list[Pi
     spoken = {field: inner[field] if type(inner.get(field)) is str else "" for field in body.spelled}
     if not logprobs.faithful(choice.get("logprobs"), spoken):
         return _judged({**choice, "logprobs": None}, body)
+    numbers = [field for field in SPELLED_IN_NUMBERS if choice.get(field) is not None]
+    if numbers:
+        return _judged({**choice, **dict.fromkeys(numbers)}, body)
     sound = inner.get("audio")
     if type(sound) is dict and sound.get("data") is not None:
         silent = {key: value for key, value in sound.items() if key != "data"}
@@ -171,6 +179,8 @@ def _delta(piece: Piece, inner: dict[str, Any], body: Body) -> Delta:
         return Delta(piece.pointer[1:], Role.ASSISTANT, piece.text, piece.pointer)
     track = piece.pointer[len(below) :]
     field, _, rest = track.partition("/")
+    if _SPOKEN_PART.fullmatch(track):
+        track = "content"
     if field not in _CALLS or not body.field:
         return Delta(track, Role.ASSISTANT, piece.text, piece.pointer)
     if field == "tool_calls":

@@ -34,7 +34,10 @@ class SseFraming:
         self._began = False
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Return the events that are now complete. Raises BadMessage where one is too long or no UTF-8."""
+        """Return the events that are now complete. Raises BadMessage where one is too long or no UTF-8.
+
+        Events before a bad one are returned first, and the next call raises, even one without data.
+        """
         buffer = self._buffer
         buffer += data
         if not self._began and not self._begin():
@@ -45,11 +48,18 @@ class SseFraming:
             end = match.end()
             if end == len(buffer) and buffer[-1] == 0x0D:
                 break
-            self._cut(bytes(buffer[start:end]), frames)
+            try:
+                self._cut(bytes(buffer[start:end]), frames)
+            except BadMessage:
+                if not frames:
+                    raise
+                del buffer[:start]
+                self._scanned = 0
+                return frames
             start = seek = end
         del buffer[:start]
         self._scanned = len(buffer)
-        if len(buffer) > self._limit:
+        if len(buffer) > self._limit and not frames:
             raise self._too_long()
         return frames
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from guard.errors import BadMessage
+from guard.formats.fields import is_name
 
 DEEPEST = 256
 """No limit may be above this: trees are walked by recursion."""
@@ -89,7 +90,7 @@ def _is_deeper(outside: bytes, depth: int) -> bool:
 
 
 def _duplicate(body: bytes) -> str:
-    """Return the first repeated key, quoted and shortened."""
+    """Return the first repeated key, quoted if it is a field's name: others are somebody's words, which no error may repeat."""
     repeated: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> None:
@@ -100,7 +101,7 @@ def _duplicate(body: bytes) -> str:
             seen.add(key)
 
     json.loads(body, object_pairs_hook=look)
-    return json.dumps(repeated[0][:40])
+    return json.dumps(repeated[0]) if is_name(repeated[0]) else "one that is no field's name"
 
 
 def _refuse(body: bytes, error: Exception) -> NoReturn:
