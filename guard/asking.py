@@ -206,4 +206,9 @@ def _by_detector(
 def _checked(detector: Detector, items: Sequence[Item], answers: list[list[Finding]]) -> list[list[Finding]]:
     if len(answers) != len(items):
         raise ValueError(f"the detector {detector.name!r} answered {len(answers)} of {len(items)} items")
+    for item, findings in zip(items, answers, strict=True):
+        for finding in findings:
+            start, end = finding.span or (0, 0)
+            if finding.detector != detector.name or not 0.0 <= finding.score <= 1.0 or not 0 <= start <= end <= len(item.text):
+                raise ValueError(f"the detector {detector.name!r} gave a finding that no rule can read")
     return answers

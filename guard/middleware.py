@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from guard import asgi
-from guard.asgi import Answer, App, Call, Disconnected, Headers, Receive, Scope, Send
+from guard.asgi import Answer, App, Call, Disconnected, Headers, Message, Receive, Scope, Send
 from guard.engine import Guard, new_exchange
 from guard.errors import BadMessage, UpstreamError
 from guard.formats import encoding, registry
@@ -61,7 +62,10 @@ class GuardMiddleware:
             await self._other(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        wire = registry.for_route(scope["method"], path, self._routes, self.guard.policy.limits.depth)
+        depth = self.guard.policy.limits.depth
+        wire = registry.for_route(scope["method"], path, self._routes, depth)
+        if wire is None and path != scope["path"]:  # mounted below a part of the route that tells its format
+            wire = registry.for_route(scope["method"], scope["path"], self._routes, depth)
         if wire is not None:
             await _Served(self, wire, scope, receive, send).run()
         elif self._unknown == "pass" or registry.is_free(scope["method"], path, self._routes):
@@ -78,9 +82,18 @@ class GuardMiddleware:
         await self.app(scope, receive, send)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, watched)
         except UpstreamError as error:
+            if started:
+                raise
             await asgi.send_answer(send, error.status, error_body(str(error), status=error.status, code="upstream_error"))
 
 
@@ -176,8 +189,10 @@ class _Served:
 
     async def _answer(self, request: Request, answer: Answer) -> None:
         """Judge an answer that is not streamed, and send what may leave of it."""
+        if 300 <= answer.status < 400:
+            _check_redirect(answer.headers, self._exchange.headers.get("host", ""))
         if answer.status in (204, 304) or not answer.body:
-            await self._send_whole(answer, answer.body, self._input.action)
+            await self._send_whole(answer, b"", self._input.action)
             return
         body = _decoded(answer)
         kind = _media_type(answer.headers)
@@ -185,6 +200,7 @@ class _Served:
         if kind == self._wire.media_type:
             await self._whole_stream(request, answer, body)
         elif kind == "application/json" or kind.endswith("+json"):
+            _check_charset(answer.headers)
             await self._document(request, answer, body)
         elif answer.status >= 400:
             await self._plain_error(answer, body)
@@ -252,10 +268,9 @@ class _Served:
             return
         if _header(call.headers, b"content-encoding") not in ("", "identity"):
             raise UpstreamError("the upstream encoded its stream although `identity` was asked for")
+        _check_charset(call.headers)
         relay = self._guard.relay(self._wire, request, self._exchange)
-        headers = [(name, value) for name, value in call.headers if name.lower() not in _REPLACED] + self._headers(
-            self._input.action
-        )
+        headers = _kept(call.headers) + self._headers(self._input.action)
         async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
             async for events_now in events:
                 if not self._started and relay.rejection is not None and not relay.started:
@@ -285,8 +300,7 @@ class _Served:
         return b"event: guard.decision\ndata: " + json.dumps(relay.decision.as_dict()).encode() + b"\n\n"
 
     async def _send_whole(self, answer: Answer, body: bytes, action: Action) -> None:
-        headers = [(name, value) for name, value in answer.headers if name.lower() not in _REPLACED]
-        headers += [*self._headers(action), (b"content-length", str(len(body)).encode())]
+        headers = [*_kept(answer.headers), *self._headers(action), (b"content-length", str(len(body)).encode())]
         self._started = True
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
@@ -315,6 +329,32 @@ def _header(headers: Headers, name: bytes) -> str:
 
 def _media_type(headers: Headers) -> str:
     return _header(headers, b"content-type").partition(";")[0].strip()
+
+
+def _kept(headers: Headers) -> Headers:
+    """Return the upstream's headers that still hold; what it says in the guard's name does not count."""
+    return [
+        (name, value) for name, value in headers if name.lower() not in _REPLACED and not name.lower().startswith(b"x-guard-")
+    ]
+
+
+def _check_charset(headers: Headers) -> None:
+    """Raise UpstreamError where a client would read another text from the bytes than the one that is judged."""
+    try:
+        encoding.check_charset(_header(headers, b"content-type"))
+    except BadMessage as error:
+        raise UpstreamError(f"the upstream's answer cannot be judged: {error}") from error
+
+
+def _check_redirect(headers: Headers, host: str) -> None:
+    """Raise UpstreamError where a client that follows a redirect would ask somebody else, past the guard."""
+    location = next((value for name, value in headers if name.lower() == b"location"), b"").decode("latin-1")
+    try:
+        elsewhere = urlsplit(location).netloc not in ("", host)
+    except ValueError:
+        elsewhere = True
+    if elsewhere:
+        raise UpstreamError("the upstream sends its clients elsewhere; let the guard ask there itself (`--upstream`)")
 
 
 def _decoded(answer: Answer) -> bytes:

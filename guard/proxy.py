@@ -127,7 +127,10 @@ class Proxy:
 
     def _url(self, scope: Scope) -> Any:  # noqa: ANN401 - yarl comes with aiohttp and is not a dependency of ours
         query = scope.get("query_string", b"").decode("latin-1")
-        url = self._base + (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        if not path.startswith("/"):  # appended to the upstream's address, it would name another host
+            raise UpstreamError("a path begins with a slash", status=400)
+        url = self._base + path
         return _parsed(f"{url}?{query}") if query else _parsed_once(url)
 
     def _headers(self, scope: Scope) -> list[tuple[str, str]]:

@@ -19,10 +19,15 @@ ANSWER_ENCODINGS = REQUEST_ENCODINGS | {"deflate"}
 
 def check_json_type(content_type: str) -> None:
     """Raise BadMessage (415) unless a Content-Type is `application/json`, in UTF-8 where it names a character set."""
-    media_type, *parameters = (part.strip() for part in content_type.lower().split(";"))
+    media_type = content_type.lower().partition(";")[0].strip()
     if media_type != "application/json":
         raise _unsupported("Content-Type: expected application/json", media_type, "unsupported_media_type")
-    for parameter in parameters:
+    check_charset(content_type)
+
+
+def check_charset(content_type: str) -> None:
+    """Raise BadMessage (415) where a Content-Type names another character set than UTF-8."""
+    for parameter in content_type.lower().split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip(' "') not in ("utf-8", "utf8"):
             raise _unsupported("Content-Type: expected the charset utf-8", value.strip(' "'), "unsupported_charset")
