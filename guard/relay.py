@@ -20,6 +20,11 @@ from guard.values import Action, Decision, Finding
 
 Choice = int | None
 
+MOST_CHOICES = 128
+"""Choices that an answer may have, where the request asked for fewer."""
+MOST_HELD = 16 * 1024 * 1024
+"""Characters of one answer that may wait for their verdicts."""
+
 
 @dataclass(slots=True)
 class _Held:
@@ -33,14 +38,40 @@ class _Held:
 
 
 @dataclass(slots=True)
+class _Text:
+    """What has come of a text and not left yet; taking it in and letting it go costs its length, however often."""
+
+    base: int = 0
+    held: str = ""
+    fresh: list[str] = field(default_factory=list)
+    end: int = 0
+
+    def append(self, text: str) -> None:
+        self.fresh.append(text)
+        self.end += len(text)
+
+    def joined(self) -> str:
+        """The text from `base` on."""
+        if self.fresh:
+            self.held += "".join(self.fresh)
+            self.fresh.clear()
+        return self.held
+
+    def drop(self, end: int) -> None:
+        """Forget what stands before `end`, as soon as that is most of it."""
+        if 2 * (end - self.base) > len(self.held):
+            self.held = self.held[end - self.base :]
+            self.base = end
+
+
+@dataclass(slots=True)
 class _Lane:
     """What is known of one choice."""
 
     judge: ChoiceJudge
     queue: deque[_Held] = field(default_factory=deque)
-    texts: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """For each track: the offset and the text of what has not left yet."""
-    whole: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, _Text] = field(default_factory=dict)
+    whole: dict[str, _Text] = field(default_factory=dict)
     """Texts of tracks that are judged and released only when complete."""
     instead: dict[str, str | None] = field(default_factory=dict)
     """What leaves instead of a whole text; None where it leaves as it is."""
@@ -49,7 +80,9 @@ class _Lane:
     """Whether a key would have to be redacted, which blocks."""
     refused: bool = False
     started: bool = False
-    replaced: dict[str, list[Replacement]] = field(default_factory=dict)
+    replaced: dict[str, deque[Replacement]] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    """Tracks of which every redaction is in `replaced`, as the choice is over."""
 
     @property
     def blocked(self) -> bool:
@@ -84,7 +117,7 @@ class Relay:
         self._end: bytes | None = None
         self._fault: tuple[str, str] | None = None
         self._closed = False
-        self._held_bytes = 0
+        self._held_length = 0
         self.finished = False
         self.rejection: str | None = None
         """The refusal's message, where the policy refuses by an error: the whole answer is over."""
@@ -192,23 +225,28 @@ class Relay:
     def _hold(self, part: Part) -> None:
         lane = self._lanes.get(part.choice)
         if lane is None:
+            if len(self._lanes) > max(MOST_CHOICES, int(self._request.extra.get("n", 1))):
+                raise BadMessage(f"the answer has more than {len(self._lanes) - 1} choices")
             lane = self._lanes[part.choice] = _Lane(self._make_judge(part.choice))
         self._last = part
         if lane.refused or (lane.ended and part.deltas):
             return
         stretches = []
         for delta in part.deltas:
+            self._held_length += len(delta.text)
             if delta.whole:
-                lane.whole[delta.track] = lane.whole.get(delta.track, "") + delta.text
-                if len(lane.whole[delta.track]) > self._policy.limits.body:
+                whole = lane.whole.setdefault(delta.track, _Text())
+                whole.append(delta.text)
+                if whole.end > self._policy.limits.body:
                     raise BadMessage(f"the tool call in {delta.track} is longer than {self._policy.limits.body} characters")
                 stretches.append((delta, 0, 0))
                 continue
-            start, text = lane.texts.get(delta.track, (0, ""))
-            begins = start + len(text)
-            lane.texts[delta.track] = (start, text + delta.text)
-            stretches.append((delta, begins, begins + len(delta.text)))
+            text = lane.texts.setdefault(delta.track, _Text())
+            stretches.append((delta, text.end, text.end + len(delta.text)))
+            text.append(delta.text)
             lane.judge.feed(delta.track, delta.role, delta.text)
+        if self._held_length > MOST_HELD:
+            raise BadMessage(f"more than {MOST_HELD} characters of the answer would have to be held until they are judged")
         self._order += 1
         lane.queue.append(_Held(self._order, part, stretches))
         if part.ends:
@@ -220,7 +258,7 @@ class Relay:
         lane.ended = True
         deltas = {delta.track: delta for held in lane.queue for delta, _, _ in held.stretches if delta.whole}
         for track, text in lane.whole.items():
-            for piece in arguments.split(text):
+            for piece in arguments.split(text.joined()):
                 lane.judge.feed(_leaf(track, piece), deltas[track].role, piece.text)
         lane.judge.close()
 
@@ -296,34 +334,45 @@ class Relay:
         """Take the text of [start, end) of a track out of what is held, with redacted spans replaced where they begin."""
         if end <= start:
             return ""
-        base, text = lane.texts[track]
-        known = lane.replaced.setdefault(track, [])
-        seen = known[-1].span.end if known else base
+        self._held_length -= end - start
+        text, base = lane.texts[track].joined(), lane.texts[track].base
+        known = lane.replaced.setdefault(track, deque())
+        if track not in lane.settled:
+            self._mark(lane, track, known, start)
+        pieces, done = [], start
+        while known and known[0].span.start < end:
+            span, instead = known[0]
+            if span.start >= start:
+                pieces += [text[done - base : span.start - base], instead]
+            done = min(end, span.end)
+            if span.end > end:
+                break
+            known.popleft()
+        pieces.append(text[done - base : end - base])
+        lane.texts[track].drop(end)
+        if track not in lane.settled:
+            lane.judge.forget(track, end)
+        return "".join(pieces)
+
+    def _mark(self, lane: _Lane, track: str, known: deque[Replacement], start: int) -> None:
+        """Add to `known` what replaces the redacted spans that may be released now."""
         limit = lane.judge.limit(track)
+        if lane.judge.done:
+            lane.settled.add(track)
+        seen = known[-1].span.end if known else start
         marked = [
             Marked(entry.span, entry.redactor, entry.category)
             for entry in lane.judge.redacted(track)
             if seen <= entry.span.start and entry.span.end <= limit
         ]
-        known += replacements(text, marked, base)
-        pieces, done = [], start
-        for span, instead in known:
-            if span.end <= start or span.start >= end:
-                continue
-            if span.start >= start:
-                pieces += [text[done - base : span.start - base], instead]
-            done = min(end, span.end)
-        pieces.append(text[done - base : end - base])
-        lane.texts[track] = (end, text[end - base :])
-        lane.replaced[track] = [entry for entry in known if entry.span.end > end]
-        lane.judge.forget(track, end)
-        return "".join(pieces)
+        known += replacements(lane.texts[track].joined(), marked, lane.texts[track].base)
 
     def _write_whole(self, lane: _Lane) -> None:
         """Work out, once everything is judged, what leaves instead of each whole text."""
         if lane.instead or not lane.whole or not lane.judge.done or lane.blocked:
             return
-        for track, text in lane.whole.items():
+        for track, whole in lane.whole.items():
+            text = whole.joined()
             changes: dict[str, str] = {}
             for piece in arguments.split(text):
                 marked = [

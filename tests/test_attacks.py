@@ -119,3 +119,30 @@ def test_what_came_before_a_broken_event_leaves_however_the_network_cut_it(guard
     together, apart = relayed(guard, [good + bad]), relayed(guard, [good, bad])
     assert text_of(together[0]) == text_of(apart[0]) == "All is well. "
     assert together[0].count("upstream_error") == apart[0].count("upstream_error") == 1
+
+
+@pytest.mark.parametrize("release", ["judged", "whole"])
+def test_an_answer_full_of_redactions_takes_time_in_proportion_to_them(guard, release):
+    def seconds(events: int) -> float:
+        began = time.process_time()
+        out, _ = relayed(guard, [*[chunk({"content": "jane@bc.org "})] * events, *END], release=release)
+        assert text_of(out) == "[EMAIL] " * events
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(2_000) < 6 * seconds(500)
+
+
+def test_an_answer_of_very_many_choices_is_given_up(guard):
+    out, _ = relayed(guard, [chunk({"content": "x "}, index=index) for index in range(10_000)])
+    assert "choices" in out.splitlines()[-2]
+    assert out.count("data: ") < 500
+
+
+def test_an_answer_that_would_have_to_be_held_without_end_is_given_up(guard, monkeypatch):
+    monkeypatch.setattr("guard.relay.MOST_HELD", 10_000)
+    pieces = [chunk({"content": "one word. "})] * 2_000
+    assert text_of(relayed(guard, [*pieces, *END])[0]) == "one word. " * 2_000
+    out, _ = relayed(guard, [*pieces, *END], release="whole")
+    assert "would have to be held" in out
+    assert "content_filter" not in out
