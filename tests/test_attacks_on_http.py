@@ -191,3 +191,10 @@ def test_a_detector_that_answers_nonsense_gave_no_verdict(policy_file, caplog, h
     assert decision.action is Action.BLOCK
     assert decision.failed == ("words",)
     assert CANARY not in caplog.text
+
+
+def test_a_small_request_does_not_swell_into_an_endless_moderation(guard):
+    with guarded(Upstream(), guard) as front:
+        answer = httpx.post(f"{front}/v1/moderations", json={"input": ["a"] * 100_000})
+    assert answer.status_code == 400
+    assert "at most 2048" in answer.json()["error"]["message"]

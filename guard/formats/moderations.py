@@ -13,6 +13,8 @@ from guard.formats import strict_json
 from guard.formats.openai_request import read_object
 from guard.formats.shape import as_object, as_string, wrong
 
+MOST_INPUTS = 2048
+"""Texts that one request may hold; each costs the answer more than a kilobyte, however short it is."""
 _MODEL = "tenet"
 
 
@@ -60,6 +62,8 @@ def _texts(given: Any) -> tuple[str, ...]:  # noqa: ANN401
         return (given,)
     if type(given) is not list or not given:
         raise wrong("input", "a string, a list of strings or a list of parts", given)
+    if len(given) > MOST_INPUTS:
+        raise BadMessage(f"input: expected at most {MOST_INPUTS} texts, got {len(given)}", code="too_many_inputs")
     if all(type(part) is str for part in given):
         return tuple(given)
     if any(type(part) in (int, list) for part in given):
