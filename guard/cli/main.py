@@ -15,7 +15,7 @@ EXIT_USAGE = 2
 
 app = typer.Typer(
     name="guard",
-    help="Tenet: a constitution around any generator.",
+    help="Tenet: a constitution around any generator. Serve it behind the guard, judge texts, work on policies.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,16 +43,20 @@ def run(commands: Callable[[], Any]) -> None:
 @app.command()
 def serve(
     policy: PolicyOption = "default",
-    upstream: Annotated[str, typer.Option(help="Base URL of the generator's API.")] = "",
-    demo: Annotated[bool, typer.Option("--demo", help="Serve the demo generator, in the process.")] = False,
-    app_name: Annotated[str, typer.Option("--app", help="Serve an ASGI app: module:attribute.")] = "",
+    upstream: Annotated[str, typer.Option(metavar="URL", help="Base URL of the generator's API; paths are appended to it.")] = "",
+    demo: Annotated[bool, typer.Option("--demo", help="Serve a small generator that is trained at start-up.")] = False,
+    app_name: Annotated[str, typer.Option("--app", metavar="MODULE:ATTRIBUTE", help="Serve an ASGI app, in this process.")] = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 8080,
     upstream_key_env: Annotated[
-        str, typer.Option(help="Variable whose value replaces the client's Authorization on its way to the upstream.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Environment variable whose value replaces the client's Authorization on its way to the upstream.",
+        ),
     ] = "",
 ) -> None:
-    """Serve a generator behind the guard."""
+    """Serve a generator behind the guard: exactly one of --upstream, --demo and --app."""
     from guard.cli.serving import serve_guarded
 
     serve_guarded(policy, upstream=upstream, demo=demo, app_name=app_name, host=host, port=port, key_env=upstream_key_env)
@@ -62,8 +66,15 @@ def serve(
 def check(
     text: Annotated[str, typer.Argument(help="The text; - or nothing to read standard input.")] = "-",
     policy: PolicyOption = "default",
-    stage: Annotated[str, typer.Option(help="input or output.")] = "input",
-    role: Annotated[str, typer.Option(help="Whose words; the user's on input, the assistant's on output.")] = "",
+    stage: Annotated[str, typer.Option(metavar="STAGE", help="Which way it travels: input or output.")] = "input",
+    role: Annotated[
+        str,
+        typer.Option(
+            metavar="ROLE",
+            help="Whose words: user, assistant, system, developer, tool_call, tool_result or tool_schema; "
+            "the user's on input and the assistant's on output, where not said.",
+        ),
+    ] = "",
     json_output: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
     """Judge one text; exit status 1 if the policy blocks it."""
