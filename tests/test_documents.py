@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from guard.authoring import testing
 from guard.authoring.testing import run_tests
 from guard.cli.main import app as commands
 from guard.detectors.registry import kinds
@@ -50,7 +51,7 @@ def test_every_link_leads_to_a_page_and_a_heading_that_exist(page: Path):
 
 def test_the_index_names_every_page():
     index = (ROOT / "docs/README.md").read_text()
-    assert [page.name for page in PAGES if page.parent.name == "docs" and page.name not in index] == ["README.md"]
+    assert [page.name for page in PAGES if page.parent.name == "docs" and f"({page.name})" not in index] == ["README.md"]
 
 
 @each_page
@@ -104,12 +105,15 @@ RECORDS: Mapping[str, Record] = {
     "### `routes.mapped`": schema.MAPPED,
     "### `limits`": schema.LIMITS,
 }
+TESTS: Mapping[str, Record] = {"## A test": testing.TEST, "## `expect`": testing.EXPECT}
 
 
-@pytest.mark.parametrize("heading", RECORDS)
-def test_the_reference_has_exactly_the_keys_of_the_language(heading: str):
-    known = RECORDS[heading].fields
-    assert rows((ROOT / "docs/policy.md").read_text(), heading) == {
+@pytest.mark.parametrize(
+    ("page", "heading"), [*(("policy.md", name) for name in RECORDS), *(("policy-tests.md", name) for name in TESTS)]
+)
+def test_the_reference_has_exactly_the_keys_of_the_language(page: str, heading: str):
+    known = {**RECORDS, **TESTS}[heading].fields
+    assert rows((ROOT / "docs" / page).read_text(), heading) == {
         key: [field.shape.expected, field.summary] for key, field in known.items()
     }
 

@@ -29,7 +29,7 @@ _MESSAGE = Record(
         "content": Field(_ANY_TEXT, "the words", required=True),
     }
 )
-_EXPECT = Record(
+EXPECT = Record(
     {
         "action": Field(Word(("allow", "flag", "redact", "block")), "the decision's action"),
         "rules": Field(ListOf(TextShape("the id of a rule")), "the rules that fire: exactly these, in any order"),
@@ -37,7 +37,9 @@ _EXPECT = Record(
         "released": Field(_ANY_TEXT, "the text that leaves"),
     }
 )
-_TEST = Record(
+"""What a test may expect; the documentation's table is held to it."""
+
+TEST = Record(
     {
         "name": Field(TextShape("a sentence"), "what the test shows", required=True),
         "input": Field(_ANY_TEXT, "a text on its way in"),
@@ -45,10 +47,12 @@ _TEST = Record(
         "messages": Field(ListOf(_MESSAGE), "a conversation on its way in"),
         "role": Field(Word(tuple(ROLE_WORDS)), "whose words `input` or `output` is"),
         "stream": Field(Truth(), "whether `output` is streamed, one character at a time"),
-        "expect": Field(_EXPECT, "what is expected", required=True),
+        "expect": Field(EXPECT, "what is expected", required=True),
     }
 )
-TESTS: Shape = Record({"tests": Field(ListOf(_TEST), "the tests", required=True)})
+"""What a test may say."""
+
+TESTS: Shape = Record({"tests": Field(ListOf(TEST), "the tests", required=True)})
 
 
 @dataclass(frozen=True, slots=True)
