@@ -122,8 +122,14 @@ def test_no_path_makes_the_proxy_ask_another_host(path):
     async def send(_message: Any) -> None:
         pytest.fail("nothing can be answered")
 
+    async def ask() -> None:
+        try:
+            await proxy(scope, receive, send)
+        finally:
+            await proxy.close()
+
     with pytest.raises(UpstreamError, match="begins with a slash"):
-        asyncio.run(proxy(scope, receive, send))
+        asyncio.run(ask())
 
 
 @dataclass
