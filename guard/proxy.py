@@ -96,9 +96,10 @@ class Proxy:
 
     async def _forward(self, scope: Scope, body: bytes, send: Send) -> None:
         started = False
+        url = self._url(scope)
         try:
             async with self._pool().request(
-                scope["method"], self._url(scope), headers=self._headers(scope), data=body or None, allow_redirects=False
+                scope["method"], url, headers=self._headers(scope), data=body or None, allow_redirects=False
             ) as answer:
                 headers = [(name.lower(), value) for name, value in answer.raw_headers if name.lower() not in _HOP_BY_HOP]
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})
