@@ -14,7 +14,9 @@ import typer
 from guard.detectors.embedded import MODEL
 from guard.errors import TenetError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train and judge what Tenet runs on.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and judge what Tenet runs on."
+)
 classifier = typer.Typer(no_args_is_help=True, help="The embedded classifier.")
 app.add_typer(classifier, name="classifier")
 
