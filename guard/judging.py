@@ -14,7 +14,7 @@ from guard.formats.base import Piece, Text
 from guard.policy.decide import decide, fired, redactions
 from guard.policy.model import Policy, Rule
 from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, PatternReach, Role, Span, Stage
-from guard.windows import decided, place
+from guard.windows import place
 
 Choice = int | None
 
@@ -254,6 +254,3 @@ def _joined(policy: Policy, choices: Mapping[Choice, Decision]) -> Decision:
         findings=tuple(finding for decision in choices.values() for finding in decision.findings),
         failed=tuple(sorted({name for decision in choices.values() for name in decision.failed})),
     )
-
-
-__all__ = ["Choice", "Judgement", "Question", "Readers", "decided", "judgement", "questions"]

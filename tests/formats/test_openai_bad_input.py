@@ -157,10 +157,10 @@ def test_any_json_is_read_or_refused_and_what_is_read_can_be_refused_and_rewritt
         except BadMessage:
             continue
         for part in parts:
-            wire.write_part(part, {delta.pointer: "X" for delta in part.deltas})
-            wire.write_part(part, {delta.pointer: None for delta in part.deltas})
-            wire.refuse_stream(ASKED, part, part.choice or 0, "no", "message", started=False)
-            wire.end_stream(ASKED, part, usage=True)
+            assert wire.write_part(part, {delta.pointer: "X" for delta in part.deltas}).startswith(b"data: ")
+            assert wire.write_part(part, {delta.pointer: None for delta in part.deltas}).startswith(b"data: ")
+            assert b"content_filter" in wire.refuse_stream(ASKED, part, part.choice or 0, "no", "message", started=False)
+            assert wire.end_stream(ASKED, part, usage=True).endswith(b"data: [DONE]\n\n")
 
 
 @given(st.binary(max_size=80))
