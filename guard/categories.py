@@ -39,6 +39,8 @@ PII = (
     "pii/passport",
     "pii/driver-licence",
 )
+PII_BY_MODEL = ("pii/person", "pii/location", "pii/organization")
+"""Personal data that no pattern finds: names, for detectors with a model of named entities."""
 SECRETS = (
     "secret/aws-key",
     "secret/gcp-key",
@@ -58,9 +60,11 @@ KNOWN = frozenset(
     (
         *OPENAI,
         "toxicity",
+        "toxicity/severe",
         "profanity",
         "pii",
         *PII,
+        *PII_BY_MODEL,
         "secret",
         *SECRETS,
         "injection",
@@ -69,7 +73,18 @@ KNOWN = frozenset(
         "harmful-response",
         "ungrounded",
         "obfuscation",
+        "language",
+        "topic",
+        "gibberish",
+        "url/denied",
+        "url/homograph",
+        "url/data",
+        "url/exfiltration",
+        "code/shell",
+        "code/sql",
         "image/nudity",
+        "image/denied",
+        "image/unreadable",
         "custom",
     )
 )

@@ -64,6 +64,30 @@ class DetectorError(TenetError):
         super().__init__(f"the detector '{detector}' gave no verdict: {reason}")
 
 
+class Transient(DetectorError):
+    """A detector that gave no verdict for a passing reason; asking again may help.
+
+    Attributes:
+        retry_after: Seconds that it asked to be left alone; None where it did not say.
+    """
+
+    def __init__(self, detector: str, reason: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(detector, reason)
+
+
+class Overloaded(DetectorError):
+    """A detector that has more waiting than it may.
+
+    Attributes:
+        retry_after: Seconds after which it is worth asking again.
+    """
+
+    def __init__(self, detector: str, reason: str, *, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(detector, reason)
+
+
 class BadMessage(TenetError):
     """A request or an answer that its format does not allow.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from guard.errors import Problem
-from guard.policy.detector_options import build_detector
+from guard.policy.detector_options import build_detector, check_references
 from guard.policy.merge import Draft, Fields, Merged, members, without_invalid
 from guard.policy.model import Kind, Limits, Mapped, Policy, Principle, Routes
 from guard.policy.node import Node
@@ -17,6 +17,7 @@ def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) ->
     """Return the policy without its name, sources and digest; it is only to be used where `problems` stays empty."""
     built = [build_detector(draft, kinds, problems) for draft in merged.detectors.values()]
     detectors = {config.name: config for config in built if config is not None}
+    problems.extend(check_references(detectors, merged.detectors, kinds))
     own = tuple(dict.fromkeys(node.value for node in merged.categories if isinstance(node.value, str)))
     builder = RuleBuilder(merged, detectors, kinds, own, problems)
     rules = [builder.build(draft) for draft in merged.rules.values()]

@@ -11,9 +11,10 @@ from typing import Any
 from guard.errors import Problem
 from guard.policy.merge import Draft, members
 from guard.policy.model import DetectorConfig, Kind, Mistake, Option
-from guard.policy.node import Node
+from guard.policy.node import Invalid, Node
 from guard.policy.schema import options_record
 from guard.policy.shapes import did_you_mean, listed
+from guard.runtime.settings import RuntimeSettings
 
 
 def build_detector(draft: Draft, kinds: Mapping[str, Kind], problems: list[Problem]) -> DetectorConfig | None:
@@ -32,10 +33,55 @@ def build_detector(draft: Draft, kinds: Mapping[str, Kind], problems: list[Probl
     given = replace(draft.node, value=draft.fields, keys=draft.keys)
     checked = options_record(kind.options).check(given, problems)
     options = {name: _typed(kind.options[name], node) for name, node in members(checked).items() if name in kind.options}
-    files = {name: _file(draft, name, options, checked, problems) for name in options if kind.options[name].path}
+    files = {
+        name: _file(draft, name, options, checked, problems)
+        for name, value in options.items()
+        if kind.options[name].path and isinstance(value, str) and (not kind.options[name].hub or is_local(value))
+    }
     if len(problems) == before:
         problems.extend(_placed(mistake, checked) for mistake in kind.check(options))
-    return DetectorConfig(draft.id, use.value, options, files) if len(problems) == before else None
+    runtime = RuntimeSettings(**{name: _seconds(name, node) for name, node in _valid(members(checked).get("runtime"))})
+    return DetectorConfig(draft.id, use.value, options, files, runtime) if len(problems) == before else None
+
+
+def is_local(model: str) -> bool:
+    """Return whether the name of a model is a path on this machine, and not an id of a model hub."""
+    return model.startswith((".", "/", "~"))
+
+
+def check_references(
+    configs: Mapping[str, DetectorConfig], drafts: Mapping[str, Draft], kinds: Mapping[str, Kind]
+) -> list[Problem]:
+    """Return what is wrong with the detectors that other detectors name: unknown ones, and circles."""
+    names = {name: kinds[config.use].refers(config.options) for name, config in configs.items()}
+    problems = []
+    for name, others in names.items():
+        for other in others:
+            if other not in drafts:
+                hint = did_you_mean(other, drafts)
+                problems.append(drafts[name].node.problem("the names of detectors in `detectors`", f'"{other}"', hint))
+        if _reaches(name, name, names, set()):
+            problems.append(drafts[name].node.problem("detectors that do not refer to themselves", f'"{name}", in a circle'))
+    return problems
+
+
+def _reaches(start: str, goal: str, names: Mapping[str, tuple[str, ...]], seen: set[str]) -> bool:
+    for other in names.get(start, ()):
+        if other == goal:
+            return True
+        if other not in seen:
+            seen.add(other)
+            if _reaches(other, goal, names, seen):
+                return True
+    return False
+
+
+def _valid(node: Node | None) -> list[tuple[str, Node]]:
+    return [(name, value) for name, value in members(node).items() if value.value is not Invalid.INVALID]
+
+
+def _seconds(name: str, node: Node) -> Any:  # noqa: ANN401
+    return float(node.value) if name in ("timeout", "wait", "recovery") and isinstance(node.value, int) else node.plain
 
 
 def _typed(option: Option, node: Node) -> Any:  # noqa: ANN401
@@ -43,17 +89,23 @@ def _typed(option: Option, node: Node) -> Any:  # noqa: ANN401
 
 
 def _file(draft: Draft, name: str, options: dict[str, Any], checked: Node, problems: list[Problem]) -> str:
-    """Make a path option absolute, and return the digest of the file."""
-    if not isinstance(options[name], str):
-        return ""
-    path = Path(draft.directory_of(name), options[name]).absolute()
+    """Make a path option absolute, and return the digest of the file, or of all files of the folder."""
+    path = Path(draft.directory_of(name), Path(options[name]).expanduser()).absolute()
     options[name] = str(path)
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _digest_of(path)
     except OSError as error:
         node = members(checked)[name]
         problems.append(node.problem("a readable file", f"{node.shown}: {(error.strerror or str(error)).lower()}"))
         return ""
+
+
+def _digest_of(path: Path) -> str:
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    parts = [f"{entry.relative_to(path)} {_digest_of(entry)}" for entry in sorted(path.rglob("*")) if entry.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _placed(mistake: Mistake, node: Node) -> Problem:

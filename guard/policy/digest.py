@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from guard.policy.model import DetectorConfig, Policy, Rule
+from guard.runtime.settings import RuntimeSettings
 
 
 def digest(policy: Policy, versions: Mapping[str, str]) -> str:
@@ -48,7 +50,8 @@ def canonical(policy: Policy, versions: Mapping[str, str]) -> dict[str, Any]:
 
 def _detector(config: DetectorConfig, version: str) -> dict[str, Any]:
     options = {name: value for name, value in config.options.items() if name not in config.files}
-    return {"use": config.use, "options": options, "files": dict(config.files), "version": version}
+    described = {"use": config.use, "options": options, "files": dict(config.files), "version": version}
+    return described if config.runtime == RuntimeSettings() else {**described, "runtime": asdict(config.runtime)}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

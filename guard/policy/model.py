@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from guard import categories
+from guard.runtime.settings import RuntimeSettings
 from guard.values import Action, Detector, Exchange, Finding, Role, Stage
 
 
@@ -113,7 +114,8 @@ class Option:
     Attributes:
         type: `number`, `integer`, `string`, `boolean`, `strings` (a list), `mapping`, `list` or `any`.
         minimum: Lowest number allowed; None where there is no bound.
-        path: Whether a string names a file; it is relative to the policy that says it, and absolute once the policy is loaded.
+        path: Whether a string names a file or a folder; it is relative to the policy that says it, absolute once that is loaded.
+        hub: With `path`: whether it may be the id of a model on a hub instead; a path then starts with `.`, `/` or `~`.
     """
 
     type: str
@@ -123,6 +125,7 @@ class Option:
     maximum: float | None = None
     required: bool = False
     path: bool = False
+    hub: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +133,32 @@ class Kind:
     """What can stand behind `use:` in a policy's detectors.
 
     Attributes:
-        make: Builds a detector from its name in the policy and its checked options; imports what is heavy.
+        make: Builds a detector from its name in the policy and its checked options (and, where it `refers` to other detectors, a
+            mapping of those by name); imports what is heavy.
         categories: What a detector with these options can report.
         check: Mistakes in options that no type tells, such as a pattern that does not compile.
         spans: Whether its findings say where; a rule that redacts wants them.
         reach: `pattern`, `spans`, `window` or `whole`; what it costs a stream.
+        extra: The extra of the distribution that installs what it needs; empty where the base install has it.
+        modules: What must be importable; `guard detectors` looks for them without importing.
+        licence: Of the model or library behind it; empty for Tenet's own.
+        remote: Whether texts leave this machine.
+        refers: Names of other detectors of the policy that its options name; they are handed to `make` as a third argument.
     """
 
     use: str
     summary: str
-    make: Callable[[str, Mapping[str, Any]], Detector]
+    make: Callable[..., Detector]
     categories: Callable[[Mapping[str, Any]], tuple[str, ...]]
     options: Mapping[str, Option] = field(default_factory=dict)
     check: Callable[[Mapping[str, Any]], Sequence[Mistake]] = lambda _options: ()
     spans: bool = True
     reach: str = "pattern"
+    extra: str = ""
+    modules: tuple[str, ...] = ()
+    licence: str = ""
+    remote: bool = False
+    refers: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _options: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +167,14 @@ class DetectorConfig:
 
     Attributes:
         files: For each option that names a file: the SHA-256 of what it held when the policy was loaded.
+        runtime: How it is run.
     """
 
     name: str
     use: str
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,24 @@ RULE = Record(
     later={"schedule": _ONCE_BUILT, "store": _ONCE_BUILT, "revise": _ONCE_BUILT},
 )
 
+RUNTIME = Record(
+    {
+        "timeout": Field(Number(0.001, 600), "seconds that a verdict may take, waiting and retries included"),
+        "batch": Field(Number(1, 1024, integer=True), "items that one call may take"),
+        "parallel": Field(Number(1, 256, integer=True), "calls that may run at the same time"),
+        "wait": Field(Number(0, 1), "seconds that a call waits for more items when nothing else runs"),
+        "queue": Field(Number(1, 1_000_000, integer=True), "items that may wait; more are refused at once"),
+        "cache": Field(Truth(), "whether verdicts are remembered"),
+        "retries": Field(Number(0, 5, integer=True), "how often a call that failed for a passing reason is repeated"),
+        "failures": Field(Number(1, 1000, integer=True), "failures in a row after which it is left alone for a while"),
+        "recovery": Field(Number(0.01, 3600), "seconds until one call tries it again"),
+    }
+)
+
 DETECTOR = Record(
     {
         "use": Field(ID, "the kind of detector"),
+        "runtime": Field(RUNTIME, "how it is run: time limit, batching, cache, retries"),
         "override": Field(Truth(), "whether it changes an inherited detector's options"),
     },
     word="use",
