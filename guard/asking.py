@@ -8,8 +8,12 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from guard.errors import DetectorError, Overloaded
+from guard.runtime.checking import checked
+from guard.runtime.served import Served
+from guard.runtime.trace import Outcome, Step, current
 from guard.streaming import Window
-from guard.values import Detector, Finding, Item, Runs
+from guard.values import Detector, Finding, Item, NoVerdict, Runs
 
 log = logging.getLogger("guard")
 
@@ -19,7 +23,7 @@ MOST_QUESTIONS = 64
 """Verdicts that one stream may wait for before it stops reading its upstream."""
 HEARTBEAT_SECONDS = 15.0
 
-Answers = list[list[Finding]] | None
+Answers = list[list[Finding]] | NoVerdict
 Piece = TypeVar("Piece", str, bytes)
 
 
@@ -58,24 +62,47 @@ class Judged(Protocol[Piece]):
 
 
 async def ask(detector: Detector, items: Sequence[Item], seconds: float) -> Answers:
-    """Return the detector's findings for each item, or None where it gave no verdict within `seconds`."""
+    """Return the detector's findings for each item, or `NoVerdict` where it gave none within `seconds`.
+
+    A detector with the runtime around it keeps its own time.
+    """
     try:
-        if detector.needs.runs is Runs.INLINE and sum(len(item.text) for item in items) < LONG:
-            return _checked(detector, items, detector.detect(items))
+        if is_quick(detector, items):
+            return _noted(detector, items, checked(detector, items, detector.detect(items)))
+        if isinstance(detector, Served):
+            return checked(detector, items, await detector.detect_async(items))
         async with asyncio.timeout(seconds):
-            return _checked(detector, items, await detector.detect_async(items))
+            return checked(detector, items, await detector.detect_async(items))
     except Exception as error:  # fail closed: whatever went wrong, the rules' `on_error` decides
-        log.warning("the detector %r gave no verdict: %s", detector.name, type(error).__name__)
-        return None
+        return _no_verdict(detector, error)
 
 
 def ask_sync(detector: Detector, items: Sequence[Item]) -> Answers:
-    """Do the same as `ask` in a thread without an event loop; nothing can interrupt the detector."""
+    """Do the same as `ask` in a thread without an event loop; nothing can interrupt a quick detector."""
     try:
-        return _checked(detector, items, detector.detect(items))
+        answers = checked(detector, items, detector.detect(items))
+        return _noted(detector, items, answers) if is_quick(detector, items) else answers
     except Exception as error:  # fail closed, as above
-        log.warning("the detector %r gave no verdict: %s", detector.name, type(error).__name__)
-        return None
+        return _no_verdict(detector, error)
+
+
+def is_quick(detector: Detector, items: Sequence[Item]) -> bool:
+    """Return whether the detector is asked in the event loop: it takes microseconds, and the items are not long."""
+    return detector.needs.runs is Runs.INLINE and sum(len(item.text) for item in items) < LONG
+
+
+def _noted(detector: Detector, items: Sequence[Item], answers: list[list[Finding]]) -> list[list[Finding]]:
+    trace = current()
+    if trace is not None:
+        trace.steps.append(Step(detector.name, Outcome.RAN, len(items)))
+    return answers
+
+
+def _no_verdict(detector: Detector, error: Exception) -> NoVerdict:
+    # A DetectorError holds no text of anybody's; what others say may.
+    reason = str(error) if isinstance(error, DetectorError) else type(error).__name__
+    log.warning("the detector %r gave no verdict: %s", detector.name, reason)
+    return NoVerdict(error.retry_after) if isinstance(error, Overloaded) else NoVerdict()
 
 
 async def pump(
@@ -166,7 +193,7 @@ def _ask_windows(stream: Judged[Piece], detectors: Mapping[str, Detector], secon
     while fresh := stream.windows():
         for detector, windows in _by_detector(fresh, detectors):
             items = [window.item for _, window in windows]
-            if detector.needs.runs is Runs.INLINE and sum(len(item.text) for item in items) < LONG:
+            if is_quick(detector, items):
                 _tell(stream, windows, ask_sync(detector, items))
             else:
                 tasks.add(asyncio.create_task(_ask_and_tell(stream, windows, detector, items, seconds)))
@@ -191,7 +218,7 @@ def _answer_sync(stream: Judged[Piece], detectors: Mapping[str, Detector]) -> No
 
 def _tell(stream: Judged[Piece], windows: Sequence[tuple[int | None, Window]], answers: Answers) -> None:
     for index, (choice, window) in enumerate(windows):
-        stream.answer(choice, window, None if answers is None else answers[index])
+        stream.answer(choice, window, None if isinstance(answers, NoVerdict) else answers[index])
 
 
 def _by_detector(
@@ -201,14 +228,3 @@ def _by_detector(
     for choice, window in fresh:
         groups[window.detector].append((choice, window))
     return [(detectors[name], windows) for name, windows in groups.items()]
-
-
-def _checked(detector: Detector, items: Sequence[Item], answers: list[list[Finding]]) -> list[list[Finding]]:
-    if len(answers) != len(items):
-        raise ValueError(f"the detector {detector.name!r} answered {len(answers)} of {len(items)} items")
-    for item, findings in zip(items, answers, strict=True):
-        for finding in findings:
-            start, end = finding.span or (0, 0)
-            if finding.detector != detector.name or not 0.0 <= finding.score <= 1.0 or not 0 <= start <= end <= len(item.text):
-                raise ValueError(f"the detector {detector.name!r} gave a finding that no rule can read")
-    return answers

@@ -11,16 +11,20 @@ from typing import Any
 
 from guard.asking import Answers, ask, ask_sync, pump, pump_sync
 from guard.detectors import registry
+from guard.detectors.running import Composed, Threaded
 from guard.detectors.screening import Screen
 from guard.formats.base import Format, Piece, Request, Text
-from guard.judging import Judgement, Question, Readers, judgement, questions
+from guard.judging import Judgement, Question, Readers, judgement, may_be_spared, questions, settled
 from guard.policy.decide import active_rules
-from guard.policy.digest import digest
+from guard.policy.digest import digest, identity
 from guard.policy.load import load
-from guard.policy.model import Kind, Policy, Rule
+from guard.policy.model import DetectorConfig, Kind, Policy, Rule
 from guard.policy.speculation import rules_against_speculation
 from guard.ports import Recorder
 from guard.relay import Relay
+from guard.runtime.cache import VerdictCache
+from guard.runtime.served import Served
+from guard.runtime.trace import Outcome, Step, Trace, tracing
 from guard.streaming import ChoiceJudge
 from guard.text_stream import TextStream
 from guard.values import Decision, Detector, Exchange, Item, Location, Role, Runs, ScanningDetector, Stage
@@ -35,6 +39,8 @@ class Guard:
         *,
         recorder: Recorder | None = None,
         kinds: Mapping[str, Kind] | None = None,
+        cache: VerdictCache | None = None,
+        loading: Callable[[DetectorConfig], None] = lambda _config: None,
     ) -> None:
         """Load the policy and build its detectors.
 
@@ -42,14 +48,19 @@ class Guard:
             policy: A shipped policy's name, a path, or a loaded policy.
             recorder: Told every decision.
             kinds: What may stand behind `use:`; those that are installed, where not said.
+            cache: Where verdicts are remembered; in this guard's own memory, where not said.
+            loading: Told of each detector before it is built, which may take a while.
 
         Raises:
             PolicyError: With every mistake in the policy.
             MissingExtra: Where a detector needs packages that are not installed.
+            DetectorError: Where a model cannot be loaded.
         """
         known = registry.kinds() if kinds is None else kinds
         loaded = policy if isinstance(policy, Policy) else load(policy, known)
-        self.detectors: dict[str, Detector] = registry.build(loaded.detectors, known)
+        self._timeout = loaded.timeout
+        self._cache = VerdictCache() if cache is None else cache
+        self.detectors: dict[str, Detector] = registry.build(loaded.detectors, known, self._with_runtime, loading)
         versions = {name: detector.version for name, detector in self.detectors.items()}
         self.policy = replace(loaded, digest=digest(loaded, versions))
         self._recorder = recorder
@@ -58,6 +69,7 @@ class Guard:
         self._rules = {stage: tuple(rule for rule in self.policy.rules if stage in rule.on) for stage in Stage}
         self._readers = {stage: Readers(rules, self.detectors) for stage, rules in self._rules.items()}
         self._screen = Screen(self.detectors.values())
+        self._all_quick = all(detector.needs.runs is Runs.INLINE for detector in self.detectors.values())
         self._sees_exchange = any(detector.needs.sees == "exchange" for detector in self.detectors.values())
         self._nothing_found = Judgement(Decision(policy=self.policy.digest))
 
@@ -67,6 +79,14 @@ class Guard:
         for detector in self.detectors.values():
             if isinstance(detector, ScanningDetector):
                 detector.scan(" ", 0, None, final=False, role=Role.USER, location=Location())
+            elif isinstance(detector, Served) and isinstance(detector.inner, Threaded):
+                detector.inner.warm_up()
+
+    def _with_runtime(self, config: DetectorConfig, detector: Detector) -> Detector:
+        if detector.needs.runs is Runs.INLINE or isinstance(detector, Composed):
+            return detector
+        known_as = identity(config, detector.version)
+        return Served(detector, config.runtime, timeout=self._timeout, cache=self._cache, identity=known_as)
 
     def rules(self, stage: Stage, exchange: Exchange) -> Sequence[Rule]:
         """Return the rules that are active for this exchange, in the policy's order."""
@@ -92,22 +112,52 @@ class Guard:
         return self.judge_sync(_single(text, stage, role), stage, exchange or new_exchange()).decision
 
     async def judge(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
-        """Judge the texts of one complete message; independent detectors run at the same time."""
+        """Judge the texts of one complete message.
+
+        Quick detectors come first. Where they settle the matter, the others are not asked, unless a rule redacts what they find;
+        else all of them are asked at the same time.
+        """
         rules = self.rules(stage, exchange)
         asked = self._questions(texts, rules, stage, exchange)
-        if all(question.detector.needs.runs is Runs.INLINE for question in asked):
-            answers = [await ask(question.detector, question.items, self.policy.timeout) for question in asked]
-        else:
-            tasks = (ask(question.detector, question.items, self.policy.timeout) for question in asked)
-            answers = await asyncio.gather(*tasks)
-        return self._judged(texts, rules, list(zip(asked, answers, strict=True)), stage, exchange)
+        if self._all_quick:
+            answers = [(question, await ask(question.detector, question.items, self._timeout)) for question in asked]
+            return self._judged(texts, rules, answers, stage, exchange)
+        with tracing() as trace:
+            quick, slow = _by_cost(asked)
+            answers = [(question, await ask(question.detector, question.items, self._timeout)) for question in quick]
+            left = self._left(texts, rules, answers, slow, trace)
+            found = await asyncio.gather(*(ask(question.detector, question.items, self._timeout) for question in left))
+            answers += zip(left, found, strict=True)
+            return self._judged(texts, rules, answers, stage, exchange, trace.not_run)
 
     def judge_sync(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
-        """Do the same as `judge`, for callers without an event loop."""
+        """Do the same as `judge`, for callers without an event loop; one detector is asked after the other."""
         rules = self.rules(stage, exchange)
-        asked = self._questions(texts, rules, stage, exchange)
-        answers = [(question, ask_sync(question.detector, question.items)) for question in asked]
-        return self._judged(texts, rules, answers, stage, exchange)
+        with tracing() as trace:
+            quick, slow = _by_cost(self._questions(texts, rules, stage, exchange))
+            answers = [(question, ask_sync(question.detector, question.items)) for question in quick]
+            left = self._left(texts, rules, answers, slow, trace)
+            answers += [(question, ask_sync(question.detector, question.items)) for question in left]
+            return self._judged(texts, rules, answers, stage, exchange, trace.not_run)
+
+    def _left(
+        self,
+        texts: Sequence[Text],
+        rules: Sequence[Rule],
+        answers: Sequence[tuple[Question, Answers]],
+        slow: Sequence[Question],
+        trace: Trace,
+    ) -> Sequence[Question]:
+        """Return those of the slow questions that still have to be asked after the quick ones were answered."""
+        if not slow or trace.complete or not settled(self.policy, rules, texts, answers):
+            return slow
+        left = []
+        for question in slow:
+            if may_be_spared(question.detector.name, rules):
+                trace.steps.append(Step(question.detector.name, Outcome.NOT_RUN, len(question.items)))
+            else:
+                left.append(question)
+        return left
 
     def _questions(self, texts: Sequence[Text], rules: Sequence[Rule], stage: Stage, exchange: Exchange) -> Sequence[Question]:
         readers = self._readers[stage] if self._unconditional else Readers(rules, self.detectors)
@@ -120,8 +170,11 @@ class Guard:
         answers: Sequence[tuple[Question, Answers]],
         stage: Stage,
         exchange: Exchange,
+        not_run: tuple[str, ...] = (),
     ) -> Judgement:
         result = judgement(self.policy, rules, texts, answers) if answers else self._nothing_found
+        if not_run:
+            result = replace(result, decision=replace(result.decision, not_run=not_run))
         self.record(exchange, stage, result.decision)
         return result
 
@@ -207,6 +260,14 @@ def _token() -> str:
         except IndexError:
             fresh = os.urandom(_TOKEN_BYTES * 256).hex()
             _tokens.extend(fresh[start : start + 2 * _TOKEN_BYTES] for start in range(0, len(fresh), 2 * _TOKEN_BYTES))
+
+
+def _by_cost(asked: Sequence[Question]) -> tuple[list[Question], list[Question]]:
+    quick: list[Question] = []
+    slow: list[Question] = []
+    for question in asked:
+        (quick if question.detector.needs.runs is Runs.INLINE else slow).append(question)
+    return quick, slow
 
 
 def _single(text: str, stage: Stage, role: str | Role | None) -> tuple[Text, ...]:

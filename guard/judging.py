@@ -13,7 +13,7 @@ from guard.actions import Marked, published, redact
 from guard.formats.base import Piece, Text
 from guard.policy.decide import decide, fired, redactions
 from guard.policy.model import Policy, Rule
-from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, PatternReach, Role, Span, Stage
+from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, NoVerdict, PatternReach, Role, Span, Stage
 from guard.windows import place
 
 Choice = int | None
@@ -127,13 +127,15 @@ def judgement(
     policy: Policy,
     rules: Sequence[Rule],
     texts: Sequence[Text],
-    answers: Sequence[tuple[Question, list[list[Finding]] | None]],
+    answers: Sequence[tuple[Question, list[list[Finding]] | NoVerdict]],
 ) -> Judgement:
-    """Return what the detectors' answers mean. None in place of an answer means that the detector gave no verdict."""
+    """Return what the detectors' answers mean."""
     findings: list[Finding] = []
     failed: list[tuple[str, Role, Choice]] = []
+    retry_after = 0.0
     for question, answer in answers:
-        if answer is None:
+        if isinstance(answer, NoVerdict):
+            retry_after = max(retry_after, answer.retry_after)
             asked = {origin.text: None for origin in question.origins}
             failed += {(question.detector.name, texts[index].role, texts[index].choice) for index in asked}
             continue
@@ -151,12 +153,31 @@ def judgement(
                 rules,
                 [finding for finding in findings if finding.location.choice == choice],
                 [(name, role) for name, role, where in failed if where == choice],
+                retry_after,
             )
         )
         for choice in dict.fromkeys([*(finding.location.choice for finding in findings), *(where for _, _, where in failed)])
     }
     changes, unredactable = _changes(texts, rules, findings)
     return Judgement(_joined(policy, choices), changes, choices, unredactable)
+
+
+def settled(
+    policy: Policy,
+    rules: Sequence[Rule],
+    texts: Sequence[Text],
+    answers: Sequence[tuple[Question, list[list[Finding]] | NoVerdict]],
+) -> bool:
+    """Return whether these answers alone block everything, whatever others may say."""
+    if any(rule.action is Action.ALLOW for rule in rules):
+        return False
+    judged = judgement(policy, rules, texts, answers)
+    return judged.all_blocked or {text.choice for text in texts} <= set(judged.blocked)
+
+
+def may_be_spared(detector: str, rules: Sequence[Rule]) -> bool:
+    """Return whether a detector need not be asked about what is blocked anyhow: no rule redacts what it finds."""
+    return not any(rule.action is Action.REDACT and detector in rule.detect for rule in rules)
 
 
 def _readings(text: Text) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -172,6 +173,9 @@ class _Served:
         decision = judged.decision
         if decision.action is not Action.BLOCK and not judged.unredactable:
             return False
+        if decision.retry_after:
+            await self._overloaded(decision)
+            return True
         message = decision.message or self._policy.message
         if not request.stream or self._policy.refusal == "error":
             status, body = self._wire.refuse(request, message, self._policy.refusal)
@@ -186,6 +190,13 @@ class _Served:
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": b"".join(events)})
         return True
+
+    async def _overloaded(self, decision: Decision) -> None:
+        """Say that the guard has too much to do, where nothing else stands against the exchange."""
+        self._started = True
+        body = self._wire.error("the guard is overloaded; try again later", status=503, code="overloaded")
+        headers = [*self._headers(Action.BLOCK), (b"retry-after", str(math.ceil(decision.retry_after)).encode())]
+        await asgi.send_answer(self._send, 503, body, headers)
 
     async def _answer(self, request: Request, answer: Answer) -> None:
         """Judge an answer that is not streamed, and send what may leave of it."""
@@ -216,7 +227,9 @@ class _Served:
         action = max(self._input.action, judged.decision.action)
         message = judged.decision.message or self._policy.message
         blocked = judged.decision.action is Action.BLOCK
-        if judged.all_blocked or (blocked and (self._policy.refusal == "error" or answer.status >= 400)):
+        if judged.decision.retry_after:
+            await self._overloaded(judged.decision)
+        elif judged.all_blocked or (blocked and (self._policy.refusal == "error" or answer.status >= 400)):
             mode = "error" if answer.status >= 400 else self._policy.refusal
             status, refusal = self._wire.refuse(request, message, mode)
             await asgi.send_answer(self._send, status, refusal, self._headers(Action.BLOCK))

@@ -13,7 +13,7 @@ from guard.errors import DetectorError
 from guard.formats.base import Piece, Text
 from guard.judging import Readers, questions
 from guard.policy.model import Rule
-from guard.values import Action, Role, Stage
+from guard.values import Action, NoVerdict, Role, Stage
 
 _DEFAULT_THRESHOLD = 0.5
 
@@ -53,7 +53,7 @@ async def moderate(guard: Guard, texts: Sequence[str]) -> list[dict[str, float]]
     asked = questions(as_texts, Readers(everything, finding), Stage.INPUT, new_exchange())
     answers = await asyncio.gather(*(ask(question.detector, question.items, guard.policy.timeout) for question in asked))
     for question, answer in zip(asked, answers, strict=True):
-        if answer is None:
+        if isinstance(answer, NoVerdict):
             raise DetectorError(question.detector.name, "see the log for the reason")
         for origin, findings in zip(question.origins, answer, strict=True):
             _raise_to(scores[origin.text], ((found.category, found.score) for found in findings))

@@ -144,6 +144,17 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class NoVerdict:
+    """What stands in place of a detector's findings where it gave none in time.
+
+    Attributes:
+        retry_after: Seconds after which asking again is worthwhile, where the detector has too much to do; else 0.
+    """
+
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What is to happen, and why. Holds no user text, so it may be logged and stored.
 
@@ -152,6 +163,8 @@ class Decision:
         policy: Digest of the policy that decided: 64 hexadecimal digits.
         failed: Names of the detectors that gave no verdict.
         message: What the client may be told, when the action is block.
+        not_run: Names of the detectors that were spared, because a cheaper one had settled the matter.
+        retry_after: Seconds after which asking again is worthwhile, where nothing but an overloaded detector blocks; else 0.
     """
 
     action: Action = Action.ALLOW
@@ -160,6 +173,8 @@ class Decision:
     policy: str = ""
     failed: tuple[str, ...] = ()
     message: str = ""
+    not_run: tuple[str, ...] = ()
+    retry_after: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON values, with scores rounded to 4 decimals."""
@@ -180,6 +195,7 @@ class Decision:
             ],
             "policy": self.policy,
             "failed": list(self.failed),
+            "not_run": list(self.not_run),
             "message": self.message,
         }
 

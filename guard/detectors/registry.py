@@ -19,8 +19,6 @@ ENTRY_POINT_GROUP = "tenet.detectors"
 _FAMILIES = (basic, rules, models, meaning, images, judges, services, cascades)
 _OWN: dict[str, Kind] = {kind.use: kind for family in _FAMILIES for kind in family.KINDS}
 
-Build = Callable[[DetectorConfig, Mapping[str, Detector]], Detector]
-
 
 @cache
 def kinds() -> Mapping[str, Kind]:
@@ -36,6 +34,7 @@ def build(
     configs: Mapping[str, DetectorConfig],
     known: Mapping[str, Kind],
     run: Callable[[DetectorConfig, Detector], Detector] = lambda _config, detector: detector,
+    loading: Callable[[DetectorConfig], None] = lambda _config: None,
 ) -> dict[str, Detector]:
     """Return the detectors of a policy, by name, in its order.
 
@@ -43,6 +42,7 @@ def build(
         configs: As the policy declares them.
         known: What stands behind `use:`.
         run: Puts the runtime around a detector that was made; one that refers to others is handed what this returned for them.
+        loading: Told of each before it is made.
 
     Raises:
         MissingExtra: Where one needs packages that are not installed.
@@ -58,6 +58,7 @@ def build(
             config = configs[name]
             kind = known[config.use]
             others = {other: make(other, (*within, name)) for other in kind.refers(config.options)}
+            loading(config)
             detector = kind.make(name, config.options, others) if others else kind.make(name, config.options)
             made[name] = run(config, detector)
         return made[name]

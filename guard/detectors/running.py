@@ -1,4 +1,4 @@
-"""The two ways in which a detector that is not inline works: a model in a thread, or a service that is asked.
+"""The ways in which a detector that is not inline works: a model in a thread, a service that is asked, or others in some order.
 
 A subclass says what it finds; the runtime (`guard.runtime`) batches, caches, limits and retries around it.
 """
@@ -87,3 +87,15 @@ class Remote(_Described, ABC):
     @abstractmethod
     async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Return one list of findings for each item, in order. Raises `Transient` where asking again may help."""
+
+
+class Composed(_Described, ABC):
+    """A detector that only asks others, around which the runtime is already: it runs wherever it is asked."""
+
+    @abstractmethod
+    def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
+        """Return one list of findings for each item, in order; waits for the others."""
+
+    @abstractmethod
+    async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
+        """Do the same without blocking the event loop."""

@@ -54,7 +54,11 @@ def fired(rules: Sequence[Rule], findings: Sequence[Finding]) -> Fired:
 
 
 def decide(
-    policy: Policy, rules: Sequence[Rule], findings: Sequence[Finding], failed: Sequence[tuple[str, Role]] = ()
+    policy: Policy,
+    rules: Sequence[Rule],
+    findings: Sequence[Finding],
+    failed: Sequence[tuple[str, Role]] = (),
+    retry_after: float = 0.0,
 ) -> Decision:
     """Return what the policy asks for.
 
@@ -64,6 +68,7 @@ def decide(
         findings: All of them; they are kept in the decision.
         failed: Detectors that gave no verdict, each with the role of the words that it was shown. Every rule above `flag` that
             reads them does what its `on_error` says.
+        retry_after: Seconds after which the failed ones are worth asking again, if they say so; else 0.
 
     Returns:
         The strictest action of the rules that fired, after exceptions, with the ids of those rules in the policy's order. The
@@ -72,6 +77,7 @@ def decide(
     if not findings and not failed:
         return Decision(policy=policy.digest)
     actions = {rule.id: rule.action for rule, _ in fired(rules, findings)}
+    found = max(actions.values(), default=Action.ALLOW)
     for rule in rules if failed else ():
         if rule.action > Action.FLAG and rule.on_error > Action.ALLOW and any(rule.reads(*failure) for failure in failed):
             actions[rule.id] = max(actions.get(rule.id, Action.ALLOW), rule.on_error)
@@ -84,6 +90,7 @@ def decide(
         policy=policy.digest,
         failed=tuple(dict.fromkeys(detector for detector, _ in failed)),
         message=_message(policy, in_order, actions) if strictest_action is Action.BLOCK else "",
+        retry_after=retry_after if found < strictest_action is Action.BLOCK else 0.0,
     )
 
 

@@ -26,6 +26,12 @@ def digest(policy: Policy, versions: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+def identity(config: DetectorConfig, version: str) -> str:
+    """Return what stands for a detector's configuration and version, its name left out: 64 hexadecimal digits."""
+    described = {**_detector(config, version), "runtime": None}
+    return hashlib.sha256(json.dumps(described, sort_keys=True, ensure_ascii=True).encode("ascii")).hexdigest()
+
+
 def canonical(policy: Policy, versions: Mapping[str, str]) -> dict[str, Any]:
     """Return all that the digest covers, as plain JSON values in which equal policies are equal."""
     return {

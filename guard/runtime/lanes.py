@@ -1,0 +1,83 @@
+"""Daemon threads that run a model's calls. They start when there is work and end when there is none for a while.
+
+Daemon, unlike those of `concurrent.futures`: a model that hangs must not keep the process from ending.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+from weakref import WeakValueDictionary
+
+_IDLE_SECONDS = 10.0
+
+
+class Lane:
+    """At most `threads` calls at the same time, in the order in which they came."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._name = name
+        self._most = threads
+        self._start_over()
+
+    def submit(self, call: Callable[[], Any]) -> Future[Any]:
+        """Have `call` run; its future tells what came of it."""
+        if self._pid != os.getpid():  # a fork has no threads
+            self._start_over()
+        future: Future[Any] = Future()
+        with self._changed:
+            self._waiting.append((future, call))
+            if self._idle:
+                self._changed.notify()
+            elif self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"guard-{self._name}", daemon=True).start()
+        return future
+
+    def _start_over(self) -> None:
+        self._pid = os.getpid()
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._threads = 0
+        self._idle = 0
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._idle += 1
+                    came = self._changed.wait(_IDLE_SECONDS)
+                    self._idle -= 1
+                    if not came and not self._waiting:
+                        self._threads -= 1
+                        return
+                future, call = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                _run(future, call)
+            del future, call  # or the last result would be kept while idle
+
+
+_lanes: WeakValueDictionary[str, Lane] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def lane(key: str, threads: int) -> Lane:
+    """Return the lane of a model; detectors that share the model take turns in it."""
+    with _lock:
+        found = _lanes.get(key)
+        if found is None:
+            found = _lanes[key] = Lane(key, threads)
+        return found
+
+
+def _run(future: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        result = call()
+    except BaseException as error:  # whatever a model raises belongs to whoever waits for it
+        future.set_exception(error)
+    else:
+        future.set_result(result)
