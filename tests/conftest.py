@@ -35,3 +35,9 @@ def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def guard(policy_file: Path) -> Guard:
     return Guard(policy_file)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run tests that are coroutines, and marked `anyio`, on asyncio."""
+    return "asyncio"

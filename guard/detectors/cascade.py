@@ -1,7 +1,8 @@
 """`use: cascade`: detectors in order, from cheap to dear. What a cheap one is sure of is settled; only the rest goes on.
 
-A stage is unsure of an item where one of its scores lies in its band. What lies above the band stands, and what lies below it; what
-lies in it is replaced by what the next stage says. A band that ends at 1 makes of a stage a screen, whose suspicion is no verdict.
+A stage is unsure of an item where one of its scores lies in its band. What lies above the band stands, and what lies below it;
+what lies in it is replaced by what the next stage says. A band that ends at 1 makes of a stage a screen, whose suspicion is no
+verdict.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def check(options: Mapping[str, Any]) -> Sequence[Mistake]:
     """Return what is wrong with the options taken together."""
     mistakes = []
     stages = options["stages"]
-    if len(stages) < 2 or len(set(stages)) < len(stages):  # noqa: PLR2004 - one stage is no cascade
+    if len(stages) < 2 or len(set(stages)) < len(stages):
         mistakes.append(Mistake(("stages",), "at least two different detectors, from cheap to dear", str(len(set(stages)))))
     for stage, own in options.get("bands", {}).items():
         if stage not in stages[:-1]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from guard import categories
 from guard.policy.conditions import CelCondition
-from guard.policy.model import Kind, Policy, Rule
+from guard.policy.model import Kind, Policy, Rule, reported
 from guard.policy.shapes import listed
 from guard.policy.speculation import rules_against_speculation
 from guard.values import Action, Exchange, Role, Stage
@@ -58,8 +58,11 @@ def lint(policy: Policy, kinds: Mapping[str, Kind]) -> list[Remark]:
 
 def _reports(rule: Rule, policy: Policy, kinds: Mapping[str, Kind]) -> set[str]:
     """Return the kinds of detector, of those that the rule reads, that can report one of its categories."""
-    configs = [policy.detectors[name] for name in rule.detect]
-    return {config.use for config in configs if any(_hits(rule, name) for name in kinds[config.use].categories(config.options))}
+    return {
+        policy.detectors[name].use
+        for name in rule.detect
+        if any(_hits(rule, category) for category in reported(name, policy.detectors, kinds))
+    }
 
 
 def _hits(rule: Rule, category: str) -> bool:
@@ -68,15 +71,12 @@ def _hits(rule: Rule, category: str) -> bool:
 
 def _unreachable_categories(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
     for rule in policy.rules:
-        configs = [policy.detectors[name] for name in rule.detect]
-        reported = [name for config in configs for name in kinds[config.use].categories(config.options)]
+        found = [category for name in rule.detect for category in reported(name, policy.detectors, kinds)]
         for pattern in rule.category:
-            if not any(categories.matches(pattern, name) for name in reported):
+            if not any(categories.matches(pattern, name) for name in found):
                 level = Level.ERROR if rule.action > Action.FLAG else Level.WARNING
                 message = f"no detector that it reads can report `{pattern}`"
-                yield Remark(
-                    level, "L001", rule.id, message, f"they report {listed(dict.fromkeys(reported))}" if reported else ""
-                )
+                yield Remark(level, "L001", rule.id, message, f"they report {listed(dict.fromkeys(found))}" if found else "")
 
 
 def _redaction_without_spans(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
@@ -140,7 +140,7 @@ def _includes(pattern: str, other: str) -> bool:
     return pattern == other or (not other.endswith("/*") and categories.matches(pattern, other))
 
 
-def _unused(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+def _unused(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
     served = {rule.principle for rule in policy.rules}
     for principle in policy.principles:
         if principle.id not in served:
@@ -148,6 +148,7 @@ def _unused(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
                 Level.INFO, "L006", principle.id, "no rule serves this principle", "it still guides critique and training"
             )
     read = {name for rule in policy.rules for name in rule.detect}
+    read |= {other for config in policy.detectors.values() for other in kinds[config.use].refers(config.options)}
     for name in policy.detectors:
         if name not in read:
             yield Remark(Level.WARNING, "L007", name, "no rule reads this detector", "leave it out")

@@ -135,7 +135,7 @@ class Kind:
     Attributes:
         make: Builds a detector from its name in the policy and its checked options (and, where it `refers` to other detectors, a
             mapping of those by name); imports what is heavy.
-        categories: What a detector with these options can report.
+        categories: What a detector with these options can report; nothing, where it is what the detectors it `refers` to can.
         check: Mistakes in options that no type tells, such as a pattern that does not compile.
         spans: Whether its findings say where; a rule that redacts wants them.
         reach: `pattern`, `spans`, `window` or `whole`; what it costs a stream.
@@ -175,6 +175,15 @@ class DetectorConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
+
+
+def reported(name: str, configs: Mapping[str, DetectorConfig], kinds: Mapping[str, Kind]) -> tuple[str, ...]:
+    """Return every category that a detector can report; one that has none of its own reports those of the detectors it names."""
+    config = configs[name]
+    kind = kinds[config.use]
+    own = kind.categories(config.options)
+    others = () if own else kind.refers(config.options)
+    return own or tuple(dict.fromkeys(each for other in others if other in configs for each in reported(other, configs, kinds)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from guard import categories
 from guard.errors import Problem
 from guard.policy.conditions import BadCondition, CelCondition, Fault, compile_condition
 from guard.policy.merge import Draft, Merged, is_true, items, members, without_invalid, word
-from guard.policy.model import DetectorConfig, Kind, Redactor, Rule
+from guard.policy.model import DetectorConfig, Kind, Redactor, Rule, reported
 from guard.policy.node import Node, quoted
 from guard.policy.schema import ROLE_WORDS, RULE, default_roles
 from guard.policy.shapes import did_you_mean
@@ -71,9 +71,10 @@ class RuleBuilder:
     def _is_category(self, pattern: str, draft: Draft) -> bool:
         if categories.is_known(pattern, self.own):
             return True
-        configs = [self.detectors[str(node.value)] for node in items(draft.fields.get("detect")) if node.value in self.detectors]
-        reported = [name for config in configs for name in self.kinds[config.use].categories(config.options)]
-        return any(categories.matches(pattern, name) for name in reported)
+        named = [str(node.value) for node in items(draft.fields.get("detect")) if node.value in self.detectors]
+        return any(
+            categories.matches(pattern, category) for name in named for category in reported(name, self.detectors, self.kinds)
+        )
 
     def _check_exception(self, draft: Draft, node: Node) -> None:
         """Check one entry of `overrides`: only the file that locks a rule may make an exception to it."""

@@ -68,6 +68,11 @@ class Batcher:
         self._running = 0
         self._due = False
         self._seconds_per_item = 0.0
+        self._progress = time.monotonic()
+
+    def stands_still(self, seconds: float) -> bool:
+        """Return whether calls are running, and none has ended for this long."""
+        return self._running > 0 and time.monotonic() - self._progress >= seconds
 
     def submit(self, item: Item, deadline: float) -> Entry:
         """Queue an item.
@@ -103,6 +108,8 @@ class Batcher:
                     return
                 chosen = self._choose()
                 if chosen:
+                    if not self._running:
+                        self._progress = time.monotonic()
                     self._running += 1
             if chosen:
                 self._run(chosen)
@@ -160,6 +167,7 @@ class Batcher:
         again = error is not None and len(entries) > 1 and not isinstance(error, Transient)
         with self._lock:
             self._running -= 1
+            self._progress = time.monotonic()
             seconds = (time.monotonic() - began) / len(entries)
             self._seconds_per_item += _LEARNING * (seconds - self._seconds_per_item)
             if again:  # one of them may be what the detector cannot read; the others must not suffer for it

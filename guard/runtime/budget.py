@@ -1,4 +1,4 @@
-"""A budget for retries, so that a service in trouble is not asked twice as often ("Site Reliability Engineering", 2016, ch. 21)."""
+"""A budget for retries, so that a service in trouble is not asked twice as often (Google, "Site Reliability Engineering", 21)."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -47,13 +48,20 @@ class RuntimeLoop:
         self._closers.append(close)
 
     def stop(self) -> None:
-        """Close what asked for it, and end the thread."""
-        for close in self._closers:
-            asyncio.run_coroutine_threadsafe(_awaited(close), self.loop).result(_CLOSING_SECONDS)
+        """Close what asked for it, cancel what is under way, and end the thread."""
+        with suppress(TimeoutError):
+            self.submit(self._end()).result(_CLOSING_SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_CLOSING_SECONDS)
         if not self._thread.is_alive():
             self.loop.close()
+
+    async def _end(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        closing = [close() for close in self._closers]
+        await asyncio.gather(*tasks, *closing, return_exceptions=True)
 
 
 _lock = threading.Lock()
@@ -68,7 +76,3 @@ def runtime_loop() -> RuntimeLoop:
             _current = RuntimeLoop()
             atexit.register(_current.stop)
         return _current
-
-
-async def _awaited(close: Callable[[], Awaitable[None]]) -> None:
-    await close()

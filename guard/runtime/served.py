@@ -242,14 +242,13 @@ class Served:
         """Let go of what is not needed any more."""
         asked.answers.cancel()
         with self._lock:
-            started = any(entry.started and not entry.future.done() for entry in asked.entries)
             for entry in asked.entries:
                 entry.waiters -= 1
         if not isinstance(error, Exception):
             return
         self.counts.failed += len(asked.items)
         _note(self.name, Outcome.FAILED, asked)
-        if isinstance(error, TimeoutError) and started and not self._remote:
+        if isinstance(error, TimeoutError) and not self._remote and self._batcher.stands_still(self.timeout / 2):
             self._breaker.failed()
 
     def _call_thread(self, turns: Lane, items: Sequence[Item]) -> Future[list[list[Finding]]]:
