@@ -99,9 +99,10 @@ def _noted(detector: Detector, items: Sequence[Item], answers: list[list[Finding
 
 
 def _no_verdict(detector: Detector, error: Exception) -> NoVerdict:
-    # A DetectorError holds no text of anybody's; what others say may.
-    reason = str(error) if isinstance(error, DetectorError) else type(error).__name__
-    log.warning("the detector %r gave no verdict: %s", detector.name, reason)
+    if isinstance(error, DetectorError):  # holds no text of anybody's; what others say may
+        log.warning("%s", error)
+    else:
+        log.warning("the detector %r gave no verdict: %s", detector.name, type(error).__name__)
     return NoVerdict(error.retry_after) if isinstance(error, Overloaded) else NoVerdict()
 
 

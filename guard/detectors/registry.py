@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from guard.detectors.catalogue import basic, cascades, images, judges, meaning, models, rules, services
-from guard.errors import TenetError
+from guard.errors import DetectorError, TenetError
 from guard.policy.model import DetectorConfig, Kind
 from guard.values import Detector
 
@@ -60,6 +60,10 @@ def build(
             others = {other: make(other, (*within, name)) for other in kind.refers(config.options)}
             loading(config)
             detector = kind.make(name, config.options, others) if others else kind.make(name, config.options)
+            if detector.name != name:  # no rule would see its findings or its failures
+                raise DetectorError(
+                    name, f"`{config.use}` made a detector named '{detector.name}', expected the name it was given"
+                )
             made[name] = run(config, detector)
         return made[name]
 

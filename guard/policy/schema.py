@@ -110,7 +110,7 @@ RUNTIME = Record(
         "batch": Field(Number(1, 1024, integer=True), "items that one call may take"),
         "parallel": Field(Number(1, 256, integer=True), "calls that may run at the same time"),
         "wait": Field(Number(0, 1), "seconds that a call waits for more items when nothing else runs"),
-        "queue": Field(Number(1, 1_000_000, integer=True), "items that may wait; more are refused at once"),
+        "queue": Field(Number(1, 1_000_000, integer=True), "items that may wait before questions are refused"),
         "cache": Field(Truth(), "whether verdicts are remembered"),
         "retries": Field(Number(0, 5, integer=True), "how often a call that failed for a passing reason is repeated"),
         "failures": Field(Number(1, 1000, integer=True), "failures in a row after which it is left alone for a while"),

@@ -53,7 +53,7 @@ class Batcher:
         Args:
             batch: Most items in a call.
             parallel: Most calls at the same time.
-            queue: Most items that wait.
+            queue: Items that may wait before further questions are refused.
             wait: Seconds that a call waits for company when nothing else runs.
         """
         self._name = name
@@ -74,19 +74,23 @@ class Batcher:
         """Return whether calls are running, and none has ended for this long."""
         return self._running > 0 and time.monotonic() - self._progress >= seconds
 
-    def submit(self, item: Item, deadline: float) -> Entry:
-        """Queue an item.
+    def check_room(self) -> None:
+        """Have a question refused where too many items wait already. One that is admitted may have as many as it likes.
 
         Raises:
-            Overloaded: Where too many wait already.
+            Overloaded: With the seconds after which there should be room.
         """
-        entry = Entry(item, deadline)
         with self._lock:
             if len(self._waiting) >= self._queue:
                 self._drop_dead()
             if len(self._waiting) >= self._queue:
                 self._counts.shed += 1
                 raise Overloaded(self._name, f"{len(self._waiting)} items are waiting", retry_after=self._time_to_clear())
+
+    def submit(self, item: Item, deadline: float) -> Entry:
+        """Queue an item; `start` sees to it."""
+        entry = Entry(item, deadline)
+        with self._lock:
             self._waiting.append(entry)
         return entry
 

@@ -187,9 +187,11 @@ class Served:
             return
         deadline = time.monotonic() + self.timeout
         joined = [self._join(asked, index, deadline) for index in left]
-        if None in joined and not self._breaker.admit():
-            self.counts.refused += len(left)
-            raise DetectorError(self.name, "it failed several times in a row, and is left alone for a while")
+        if None in joined:
+            self._batcher.check_room()
+            if not self._breaker.admit():
+                self.counts.refused += len(left)
+                raise DetectorError(self.name, "it failed several times in a row, and is left alone for a while")
         for index, entry in zip(left, joined, strict=True):
             waited_for = entry or self._open(asked, index, deadline)
             waited_for.future.add_done_callback(partial(self._answered, asked, index))

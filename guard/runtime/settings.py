@@ -14,7 +14,7 @@ class RuntimeSettings:
         batch: Items that one call of the detector may take; None for what the detector declares.
         parallel: Calls of the detector that may run at the same time; None for what the detector declares.
         wait: Seconds that a call waits for more items when nothing else is running; a busy detector batches what came meanwhile.
-        queue: Items that may wait; more are refused at once (the client gets 503 where the rule's `on_error` blocks).
+        queue: Items that may wait before questions are refused (the client gets 503 where the rule's `on_error` blocks).
         cache: Whether verdicts are remembered.
         retries: How often a call is repeated that failed for a passing reason; within `timeout`, and within a budget of 10 %.
         failures: Failures in a row after which the detector is not asked for a while.
