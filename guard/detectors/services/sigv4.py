@@ -71,9 +71,7 @@ def signed(
 
 
 def _canonical_query(query: str) -> str:
-    pairs = (
-        (quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in parse_qsl(query, keep_blank_values=True)
-    )
+    pairs = [tuple(quote(part, safe=_UNRESERVED) for part in pair) for pair in parse_qsl(query, keep_blank_values=True)]
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
