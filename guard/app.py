@@ -30,6 +30,11 @@ class GuardApp:
         self._guarded = GuardMiddleware(upstream, guard=guard, unknown="reject")
         self._recent = recent
 
+    def swap(self, guard: Guard) -> None:
+        """Put another guard in place of this one, without dropping an exchange."""
+        self._guarded.swap(guard)
+        self._guard = guard
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from guard.detectors.running import Composed
 from guard.errors import DetectorError, Overloaded
 from guard.runtime.checking import checked
 from guard.runtime.served import Served
@@ -68,7 +70,7 @@ async def ask(detector: Detector, items: Sequence[Item], seconds: float) -> Answ
     """
     try:
         if is_quick(detector, items):
-            return _noted(detector, items, checked(detector, items, detector.detect(items)))
+            return _quickly(detector, items)
         if isinstance(detector, Served):
             return checked(detector, items, await detector.detect_async(items))
         async with asyncio.timeout(seconds):
@@ -80,8 +82,7 @@ async def ask(detector: Detector, items: Sequence[Item], seconds: float) -> Answ
 def ask_sync(detector: Detector, items: Sequence[Item]) -> Answers:
     """Do the same as `ask` in a thread without an event loop; nothing can interrupt a quick detector."""
     try:
-        answers = checked(detector, items, detector.detect(items))
-        return _noted(detector, items, answers) if is_quick(detector, items) else answers
+        return _quickly(detector, items) if is_quick(detector, items) else checked(detector, items, detector.detect(items))
     except Exception as error:  # fail closed, as above
         return _no_verdict(detector, error)
 
@@ -91,10 +92,13 @@ def is_quick(detector: Detector, items: Sequence[Item]) -> bool:
     return detector.needs.runs is Runs.INLINE and sum(len(item.text) for item in items) < LONG
 
 
-def _noted(detector: Detector, items: Sequence[Item], answers: list[list[Finding]]) -> list[list[Finding]]:
+def _quickly(detector: Detector, items: Sequence[Item]) -> list[list[Finding]]:
     trace = current()
-    if trace is not None:
-        trace.steps.append(Step(detector.name, Outcome.RAN, len(items)))
+    if trace is None or isinstance(detector, Composed):
+        return checked(detector, items, detector.detect(items))
+    began = time.perf_counter()
+    answers = checked(detector, items, detector.detect(items))
+    trace.steps.append(Step(detector.name, Outcome.RAN, len(items), time.perf_counter() - began))
     return answers
 
 

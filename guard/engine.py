@@ -24,7 +24,7 @@ from guard.ports import Recorder
 from guard.relay import Relay
 from guard.runtime.cache import VerdictCache
 from guard.runtime.served import Served
-from guard.runtime.trace import Outcome, Step, Trace, tracing
+from guard.runtime.trace import Explanation, Outcome, Step, Trace, complete, tracing
 from guard.streaming import ChoiceJudge
 from guard.text_stream import TextStream
 from guard.values import Decision, Detector, Exchange, Item, Location, Role, Runs, ScanningDetector, Stage
@@ -64,6 +64,7 @@ class Guard:
         versions = {name: detector.version for name, detector in self.detectors.items()}
         self.policy = replace(loaded, digest=digest(loaded, versions))
         self._recorder = recorder
+        self._prepared = False
         self._against_speculation = {rule.id for rule in rules_against_speculation(self.policy)}
         self._unconditional = all(rule.when is None for rule in self.policy.rules)
         self._rules = {stage: tuple(rule for rule in self.policy.rules if stage in rule.on) for stage in Stage}
@@ -75,6 +76,9 @@ class Guard:
 
     def prepare(self) -> None:
         """Get ready to judge many messages: takes a moment, and then a message in which nothing is found costs far less."""
+        if self._prepared:
+            return
+        self._prepared = True
         self._screen.compile()
         for detector in self.detectors.values():
             if isinstance(detector, ScanningDetector):
@@ -110,6 +114,16 @@ class Guard:
         """Do the same as `check`, for callers without an event loop."""
         stage = Stage(stage)
         return self.judge_sync(_single(text, stage, role), stage, exchange or new_exchange()).decision
+
+    def explain(self, text: str, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None) -> Explanation:
+        """Return what the policy says about one text, with every detector asked, and what of that would have been spared."""
+        stage = Stage(stage)
+        texts = _single(text, stage, role)
+        with complete() as everything:
+            judged = self.judge_sync(texts, stage, new_exchange())
+        with tracing() as usual:
+            self.judge_sync(texts, stage, new_exchange())
+        return Explanation(judged.decision, tuple(everything.steps), usual.not_run)
 
     async def judge(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
         """Judge the texts of one complete message.

@@ -50,11 +50,17 @@ class GuardMiddleware:
             unknown: What happens on routes that no format knows, where the policy does not say: `pass` or `reject`.
         """
         self.app = app
-        self.guard = guard or Guard(policy)
-        self.guard.prepare()
-        self._routes = self.guard.policy.routes
-        self._unknown = self._routes.unknown or unknown
-        self.speculating = replace(self._routes, allow=self._routes.speculate) if self._routes.speculate else None
+        self._otherwise = unknown
+        self.swap(guard or Guard(policy))
+
+    def swap(self, guard: Guard) -> None:
+        """Put another guard in place of this one. Exchanges that are under way keep the one they began with."""
+        guard.prepare()
+        routes = guard.policy.routes
+        self.guard = guard
+        self._routes = routes
+        self._unknown = routes.unknown or self._otherwise
+        self.speculating = replace(routes, allow=routes.speculate) if routes.speculate else None
         """The routes on which the upstream may start before the input is judged."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

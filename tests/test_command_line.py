@@ -33,6 +33,15 @@ def test_check_reads_standard_input_and_exits_with_1_for_a_block(policy_file):
     assert run("check", "--policy", str(policy_file), text="a word").returncode == 0
 
 
+def test_an_explanation_asks_everybody_and_tells_what_it_cost(policy_file):
+    result = run("check", "forbidden", "--policy", str(policy_file), "--explain", "--json")
+    explained = json.loads(result.stdout)
+    assert (result.returncode, explained["action"]) == (1, "block")
+    assert {step["detector"] for step in explained["steps"]} == {"words", "people", "keys", "overrides"}
+    assert all(step["outcome"] == "ran" and step["seconds"] > 0 for step in explained["steps"])
+    assert "what ran:" in run("check", "forbidden", "--policy", str(policy_file), "--explain").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -55,11 +55,19 @@ def serve(
             help="Environment variable whose value replaces the client's Authorization on its way to the upstream.",
         ),
     ] = "",
+    cache: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Where verdicts are remembered: memory, or the URL of a Redis that several processes share."
+        ),
+    ] = "memory",
 ) -> None:
-    """Serve a generator behind the guard: exactly one of --upstream, --demo and --app."""
+    """Serve a generator behind the guard: exactly one of --upstream, --demo and --app. SIGHUP loads the policy again."""
     from guard.cli.serving import serve_guarded
 
-    serve_guarded(policy, upstream=upstream, demo=demo, app_name=app_name, host=host, port=port, key_env=upstream_key_env)
+    serve_guarded(
+        policy, upstream=upstream, demo=demo, app_name=app_name, host=host, port=port, key_env=upstream_key_env, cache=cache
+    )
 
 
 @app.command()
@@ -76,11 +84,13 @@ def check(
         ),
     ] = "",
     json_output: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Ask every detector, and tell what each of them cost.")] = False,
 ) -> None:
     """Judge one text; exit status 1 if the policy blocks it."""
     from guard.cli.checking import check_text
 
-    blocked = check_text(sys.stdin.read() if text == "-" else text, policy, stage, role, json_output=json_output)
+    given = sys.stdin.read() if text == "-" else text
+    blocked = check_text(given, policy, stage, role, json_output=json_output, explain=explain)
     raise typer.Exit(EXIT_FOUND if blocked else 0)
 
 

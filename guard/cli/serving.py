@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
+import threading
+import time
 from collections.abc import Callable
 
 import uvicorn
 
 from guard.app import GuardApp, load_app
 from guard.asgi import App
+from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
+from guard.policy.model import DetectorConfig
 from guard.ports import RecentDecisions
+from guard.runtime.cache import VerdictCache, cache_at
 
 
-def serve_guarded(policy: str, *, upstream: str, demo: bool, app_name: str, host: str, port: int, key_env: str) -> None:
+def serve_guarded(
+    policy: str, *, upstream: str, demo: bool, app_name: str, host: str, port: int, key_env: str, cache: str
+) -> None:
     """Serve until stopped.
 
     Raises:
@@ -29,13 +38,51 @@ def serve_guarded(policy: str, *, upstream: str, demo: bool, app_name: str, host
     if len(given) != 1:
         raise TenetError(f"expected exactly one of --upstream, --demo and --app, got {' and '.join(given) or 'none'}")
     recent = RecentDecisions()
-    guard = Guard(policy, recorder=recent)
+    verdicts = cache_at(cache)
+
+    def load() -> Guard:
+        return _loaded(policy, recent, verdicts)
+
+    guard = load()
     app = GuardApp(guard, makers[given[0]](), recent)
+    _reload_on_hangup(app, load)
     listening = _listen(host, port)
     host, port = listening.getsockname()[:2]
     print(_banner(guard, host, port, given[0]), flush=True)
     config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _loaded(policy: str, recent: RecentDecisions, cache: VerdictCache) -> Guard:
+    """Return the guard with its models loaded and warm; tells on standard error what takes long."""
+    began = time.perf_counter()
+    guard = Guard(policy, recorder=recent, cache=cache, loading=_tell_loading)
+    guard.prepare()
+    print(f"ready after {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+    return guard
+
+
+def _tell_loading(config: DetectorConfig) -> None:
+    if kinds()[config.use].reach != "pattern":
+        print(f"loading the detector {config.name} ({config.use})", file=sys.stderr, flush=True)
+
+
+def _reload_on_hangup(app: GuardApp, load: Callable[[], Guard]) -> None:
+    """Have SIGHUP load the policy and its models again. What cannot be loaded changes nothing; no exchange is dropped."""
+    turn = threading.Lock()
+
+    def reload() -> None:
+        with turn:
+            try:
+                guard = load()
+            except TenetError as error:
+                print(f"the policy in force stays, as it cannot be loaded again:\n{error}", file=sys.stderr, flush=True)
+            else:
+                app.swap(guard)
+                print(f"policy {guard.policy.name}, digest {guard.policy.digest[:16]}… is in force", file=sys.stderr, flush=True)
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload, name="guard-reload", daemon=True).start())
 
 
 def _proxy(upstream: str, key_env: str) -> App:

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from guard.values import Decision
+
 
 class Outcome(StrEnum):
     """What happened with a detector."""
@@ -48,6 +50,21 @@ class Trace:
     def not_run(self) -> tuple[str, ...]:
         """Names of detectors that were spared for at least one item."""
         return tuple(dict.fromkeys(step.detector for step in self.steps if step.outcome is Outcome.NOT_RUN))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a policy says about a text, and at what cost.
+
+    Attributes:
+        decision: With every detector asked.
+        steps: What ran for it.
+        spared: Names of the detectors that would not have been asked, had nobody wanted an explanation.
+    """
+
+    decision: Decision
+    steps: tuple[Step, ...]
+    spared: tuple[str, ...]
 
 
 _current: ContextVar[Trace | None] = ContextVar("guard_trace", default=None)

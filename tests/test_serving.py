@@ -1,0 +1,103 @@
+"""`guard serve` as a process: it tells what it loads, and takes a new policy without dropping an exchange."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from servers import Upstream, completion, served
+
+POLICY = """
+version: 1
+name: reloaded
+detectors:
+  words: {{use: patterns, words: [{word}], category: custom/word}}
+rules:
+  - {{id: word, detect: words, category: custom/word, action: block}}
+"""
+
+
+@contextmanager
+def serving(policy: Path, upstream: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = [
+        str(Path(sys.executable).with_name("guard")),
+        "serve",
+        "--policy",
+        str(policy),
+        "--upstream",
+        upstream,
+        "--port",
+        "0",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1], process
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def request(text: str) -> dict[str, object]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}]}
+
+
+def line_with(process: subprocess.Popen[str], words: str) -> str:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"it never said {words!r}")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_new_policy_takes_over_without_dropping_an_exchange(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY.format(word="alpha"))
+    upstream = Upstream([json.dumps(completion("fine")).encode()])
+    with served(upstream) as behind, serving(path, behind) as (url, process), httpx.Client(base_url=url) as client:
+
+        def asked(text: str) -> str:
+            answer = client.post("/v1/chat/completions", json=request(text))
+            assert answer.status_code == 200
+            return answer.headers["x-guard-action"]
+
+        assert (asked("alpha"), asked("beta")) == ("block", "allow")
+        stop, statuses = threading.Event(), set()
+
+        def load() -> None:
+            with httpx.Client(base_url=url) as other:
+                while not stop.is_set():
+                    statuses.add(other.post("/v1/chat/completions", json=request("gamma")).status_code)
+
+        busy = threading.Thread(target=load)
+        busy.start()
+        path.write_text(POLICY.format(word="beta"))
+        os.kill(process.pid, signal.SIGHUP)
+        line_with(process, "is in force")
+        assert (asked("alpha"), asked("beta")) == ("allow", "block")
+        path.write_text("rules: [")
+        os.kill(process.pid, signal.SIGHUP)
+        assert str(path) in line_with(process, "policy.yaml:")
+        assert (asked("alpha"), asked("beta")) == ("allow", "block")
+        stop.set()
+        busy.join(10)
+        assert statuses == {200}
+
+
+def test_it_says_what_it_loads_and_when_it_is_ready(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY.format(word="alpha").replace("rules:", "  harm: {use: embedded}\nrules:"))
+    with serving(path, "http://127.0.0.1:9") as (url, process):
+        assert "harm (embedded)" in line_with(process, "loading the detector")
+        line_with(process, "ready after")
+        assert httpx.get(f"{url}/readyz").status_code == 200
