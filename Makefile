@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8080
 DATA ?= ../shared/data
+EXTRAS := detoxify,transformers,presidio,onnx,encoder,images,ocr,language,data,redis,ray,alignment
 SOURCES := guard alignment tests benchmarks examples
 
 .DEFAULT_GOAL := help
@@ -55,5 +56,5 @@ clean: ## Remove what was built
 # PyTorch first and alone: what needs it then takes this build, whatever its own default would have pulled.
 .venv/all: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet torch==2.13.0 --editable '.[detoxify,transformers,presidio,alignment,dev]'
+	$(BIN)/python -m pip install --quiet torch==2.13.0 --editable '.[$(EXTRAS),dev]'
 	@touch $@ .venv/base
