@@ -80,7 +80,7 @@ class Endpoint:
             TooLarge: For 413.
             DetectorError: For another status, a redirect, an answer that is no JSON or too long, a variable that is not set.
         """
-        return await self.request("POST", path, _encoded(body) if raw is None else raw, params, headers)
+        return await self.request("POST", path, encoded(body) if raw is None else raw, params, headers)
 
     async def get(self, path: str, *, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
         """Ask without a body and return the parsed answer; raises what `post` does."""
@@ -201,7 +201,7 @@ def _proxy(url: str) -> str | None:
     return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
-def _encoded(body: Any) -> bytes:  # noqa: ANN401
+def encoded(body: Any) -> bytes:  # noqa: ANN401
     """Return `body` as JSON; half a surrogate pair, which UTF-8 does not have, becomes a question mark in its place."""
     try:
         return msgspec.json.encode(body)
