@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from guard.errors import Problem
-from guard.policy.detector_options import build_detector, check_references
+from guard.policy.detector_options import build_detector, check_references, with_principles
 from guard.policy.merge import Draft, Fields, Merged, members, without_invalid
 from guard.policy.model import Kind, Limits, Mapped, Policy, Principle, Routes
 from guard.policy.node import Node
@@ -16,7 +16,12 @@ from guard.policy.rule_fields import RuleBuilder
 def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) -> Policy:
     """Return the policy without its name, sources and digest; it is only to be used where `problems` stays empty."""
     built = [build_detector(draft, kinds, problems) for draft in merged.detectors.values()]
-    detectors = {config.name: config for config in built if config is not None}
+    principles = {draft.id: _principle(draft) for draft in merged.principles.values()}
+    detectors = {
+        config.name: with_principles(config, merged.detectors[config.name], kinds, principles, problems)
+        for config in built
+        if config is not None
+    }
     problems.extend(check_references(detectors, merged.detectors, kinds))
     own = tuple(dict.fromkeys(node.value for node in merged.categories if isinstance(node.value, str)))
     builder = RuleBuilder(merged, detectors, kinds, own, problems)
@@ -25,7 +30,7 @@ def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) ->
         name="",
         rules=tuple(rule for rule in rules if rule is not None),
         detectors=detectors,
-        principles=tuple(_principle(draft) for draft in merged.principles.values()),
+        principles=tuple(principles.values()),
         routes=_routes(merged),
         limits=Limits(**_plain(merged.settings.get("limits", {}))),
         categories=own,

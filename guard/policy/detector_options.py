@@ -10,7 +10,7 @@ from typing import Any
 
 from guard.errors import Problem
 from guard.policy.merge import Draft, members
-from guard.policy.model import DetectorConfig, Kind, Mistake, Option
+from guard.policy.model import DetectorConfig, Kind, Mistake, Option, Principle
 from guard.policy.node import Invalid, Node
 from guard.policy.schema import options_record
 from guard.policy.shapes import did_you_mean, listed
@@ -42,6 +42,26 @@ def build_detector(draft: Draft, kinds: Mapping[str, Kind], problems: list[Probl
         problems.extend(_placed(mistake, checked) for mistake in kind.check(options))
     runtime = RuntimeSettings(**{name: _seconds(name, node) for name, node in _valid(members(checked).get("runtime"))})
     return DetectorConfig(draft.id, use.value, options, files, runtime) if len(problems) == before else None
+
+
+def with_principles(
+    config: DetectorConfig,
+    draft: Draft,
+    kinds: Mapping[str, Kind],
+    principles: Mapping[str, Principle],
+    problems: list[Problem],
+) -> DetectorConfig:
+    """Return the configuration with the prose of principles in place of their ids, where its kind has an option for them."""
+    resolved = dict(config.options)
+    for name, option in kinds[config.use].options.items():
+        if not option.principles or name not in config.options:
+            continue
+        for node in draft.fields[name].value:
+            if node.value not in principles:
+                hint = did_you_mean(str(node.value), principles)
+                problems.append(node.problem("the id of a principle in `principles`", node.shown, hint))
+        resolved[name] = [principles[entry].text for entry in config.options[name] if entry in principles]
+    return replace(config, options=resolved)
 
 
 def is_local(model: str) -> bool:

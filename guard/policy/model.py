@@ -116,6 +116,7 @@ class Option:
         minimum: Lowest number allowed; None where there is no bound.
         path: Whether a string names a file or a folder; it is relative to the policy that says it, absolute once that is loaded.
         hub: With `path`: whether it may be the id of a model on a hub instead; a path then starts with `.`, `/` or `~`.
+        principles: Whether its strings are ids of the policy's principles; `make` gets their prose.
     """
 
     type: str
@@ -126,6 +127,7 @@ class Option:
     required: bool = False
     path: bool = False
     hub: bool = False
+    principles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
