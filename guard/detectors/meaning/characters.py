@@ -1,4 +1,4 @@
-"""What BERT's normalisation makes of each character: cleaned, without accents, in lower case, and apart where it is a word itself.
+"""What BERT's normalisation makes of each character: cleaned, without accents, in lower case, apart where it is a word.
 
 The tables are those of the Rust crate `unicode_categories`, which know Unicode 8: what was added to Unicode since is a letter to
 them. The pieces of the vocabulary were learnt that way, so this follows.

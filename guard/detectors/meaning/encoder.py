@@ -78,11 +78,11 @@ def encoder(detector: str) -> Encoder:
     if spec is None or spec.origin is None:
         raise MissingExtra(f"the detector '{detector}'", EXTRA)
     path = Path(spec.origin).with_name("model.onnx")
-    return shared(KEY, lambda: load(path, detector))
+    return shared((KEY, MODEL_SHA256, str(path)), lambda: load(path, detector))
 
 
 def load(path: Path, detector: str) -> Encoder:
-    """Return the encoder in a file, for `encoder`; raises DetectorError where it is not the very file that this was measured on."""
+    """Return the encoder in a file; raises DetectorError where it is not the very file that scores were calibrated on."""
     import onnxruntime
 
     try:
