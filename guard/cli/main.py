@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,16 @@ policy_app = typer.Typer(help="Write policies: lint them, run their tests.", no_
 app.add_typer(policy_app, name="policy")
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
+StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]
+RoleOption = Annotated[
+    str,
+    typer.Option(
+        "--role",
+        metavar="ROLE",
+        help="Whose words: user, assistant, system, developer, tool_call, tool_result or tool_schema; "
+        "the user's on input and the assistant's on output, where not said.",
+    ),
+]
 
 
 def main() -> None:
@@ -74,15 +85,8 @@ def serve(
 def check(
     text: Annotated[str, typer.Argument(help="The text; - or nothing to read standard input.")] = "-",
     policy: PolicyOption = "default",
-    stage: Annotated[str, typer.Option(metavar="STAGE", help="Which way it travels: input or output.")] = "input",
-    role: Annotated[
-        str,
-        typer.Option(
-            metavar="ROLE",
-            help="Whose words: user, assistant, system, developer, tool_call, tool_result or tool_schema; "
-            "the user's on input and the assistant's on output, where not said.",
-        ),
-    ] = "",
+    stage: StageOption = "input",
+    role: RoleOption = "",
     json_output: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Ask every detector, and tell what each of them cost.")] = False,
 ) -> None:
@@ -92,6 +96,44 @@ def check(
     given = sys.stdin.read() if text == "-" else text
     blocked = check_text(given, policy, stage, role, json_output=json_output, explain=explain)
     raise typer.Exit(EXIT_FOUND if blocked else 0)
+
+
+@app.command()
+def scan(
+    source: Annotated[str, typer.Argument(metavar="IN", help="JSON lines (also .gz), Parquet, or - for standard input.")],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Where the results go; Parquet if it ends in .parquet.")],
+    policy: PolicyOption = "default",
+    field: Annotated[
+        str, typer.Option(metavar="FIELD", help="Where a record's text stands: text, message.content, /a/0/b.")
+    ] = "text",
+    id_field: Annotated[str, typer.Option("--id", metavar="FIELD", help="Where its own id stands, to be repeated.")] = "",
+    stage: StageOption = "input",
+    role: RoleOption = "",
+    engine: Annotated[str, typer.Option(metavar="ENGINE", help="local, or ray for Ray Data.")] = "local",
+    batch: Annotated[int, typer.Option(metavar="N", help="Records judged at the same time.", min=1, max=10_000)] = 64,
+    keep_text: Annotated[bool, typer.Option("--keep-text", help="Repeat the texts in the results.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT, or an unfinished scan that does not fit.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Judge a file of records; run again after a stop, it goes on. Exit status 1 if records could not be judged."""
+    from guard.cli.scanning import question, scan_file
+    from guard.scanning.scan import Settings
+
+    asked = question(stage, role, batch, keep_text=keep_text)
+    settings = Settings(source, out, policy, field, id_field, asked, engine, overwrite)
+    raise typer.Exit(scan_file(settings, json_output=json_output))
+
+
+@app.command()
+def detectors(
+    policy: Annotated[str, typer.Option("--policy", help="Measure the detectors that this policy declares.")] = "",
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the time for a text on this machine.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the kinds of detectors: installed or not, licence, size, what they find, where texts go."""
+    from guard.cli.detectors import list_detectors
+
+    list_detectors(policy, measure=measure, json_output=json_output)
 
 
 @policy_app.command()

@@ -143,6 +143,7 @@ class Kind:
         reach: `pattern`, `spans`, `window` or `whole`; what it costs a stream.
         extra: The extra of the distribution that installs what it needs; empty where the base install has it.
         modules: What must be importable; `guard detectors` looks for them without importing.
+        ships: Files of its model that come with Tenet, relative to the package `guard`.
         licence: Of the model or library behind it; empty for Tenet's own.
         remote: Whether texts leave this machine.
         refers: Names of other detectors of the policy that its options name; they are handed to `make` as a third argument.
@@ -158,6 +159,7 @@ class Kind:
     reach: str = "pattern"
     extra: str = ""
     modules: tuple[str, ...] = ()
+    ships: tuple[str, ...] = ()
     licence: str = ""
     remote: bool = False
     refers: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _options: ()

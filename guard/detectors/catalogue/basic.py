@@ -81,6 +81,7 @@ KINDS = (
         categories=late("guard.detectors.embedded", "categories_of"),
         spans=False,
         reach="window",
+        ships=("detectors/models/linear.safetensors",),
         options={
             "after": Option("integer", "characters after which a window may end at a sentence", minimum=1, maximum=10_000),
             "most": Option("integer", "characters that a window has at most", minimum=40, maximum=10_000),
