@@ -56,7 +56,7 @@ def all_named(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 def check_map(option: str, given: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield what is wrong with a map from labels to categories, without knowing the model."""
-    if not all_named(given):
+    if all(value is None or value == [] for value in given.values()):
         yield Mistake((option,), "a category for at least one label", "none")
     for label, value in given.items():
         entries = list(enumerate(value)) if isinstance(value, list) else [] if value is None else [(None, value)]

@@ -81,7 +81,7 @@ def activated(logits: Scores, activation: str) -> Scores:
             found: Scores = powers / powers.sum(axis=1, keepdims=True)
         return found
     if activation == "sigmoid":
-        return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)  # tanh does not overflow
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), dtype=np.float32)  # tanh does not overflow
     clipped: Scores = np.clip(logits, 0, 1)
     return clipped
 

@@ -109,12 +109,12 @@ def no_progress_bars() -> Iterator[None]:
     from transformers.utils import logging
 
     drawn = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations
     try:
         yield
     finally:
         if drawn:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # it has no annotations
 
 
 def _backend(detector: str, tokenizer: Any, embeddings: int) -> Tokenizer:  # noqa: ANN401

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 JIGSAW = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
 NLI = ("contradiction", "neutral", "entailment")
@@ -37,10 +36,13 @@ def config(labels: Sequence[str], problem: str | None = None) -> Any:
 
 
 def model(labels: Sequence[str], problem: str | None = None, seed: int = 7) -> Any:
+    import torch
     from transformers import BertForSequenceClassification
 
     torch.manual_seed(seed)
-    return BertForSequenceClassification(config(labels, problem)).eval()
+    made = BertForSequenceClassification(config(labels, problem)).eval()
+    made.classifier.weight.data *= 0.2  # scores of 0.9999 would hide differences
+    return made
 
 
 def save_tokenizer(folder: Path) -> None:
@@ -65,6 +67,8 @@ def save_transformers(folder: Path, labels: Sequence[str] = JIGSAW, problem: str
 
 def save_pickled(folder: Path) -> Path:
     """A checkpoint as they were before safetensors."""
+    import torch
+
     saved = model(JIGSAW)
     save_tokenizer(folder)
     saved.config.save_pretrained(folder)
@@ -73,6 +77,8 @@ def save_pickled(folder: Path) -> Path:
 
 
 def save_detoxify(folder: Path, labels: Sequence[str] = JIGSAW) -> Path:
+    import torch
+
     save_tokenizer(folder)
     saved = model(labels)
     saved.config.save_pretrained(folder)
