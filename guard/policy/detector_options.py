@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from guard.errors import Problem
-from guard.policy.merge import Draft, members
+from guard.policy.merge import Draft, items, members
 from guard.policy.model import DetectorConfig, Kind, Mistake, Option, Principle
 from guard.policy.node import Invalid, Node
 from guard.policy.schema import options_record
@@ -56,7 +56,7 @@ def with_principles(
     for name, option in kinds[config.use].options.items():
         if not option.principles or name not in config.options:
             continue
-        for node in draft.fields[name].value:
+        for node in items(draft.fields[name]):
             if node.value not in principles:
                 hint = did_you_mean(str(node.value), principles)
                 problems.append(node.problem("the id of a principle in `principles`", node.shown, hint))

@@ -19,7 +19,7 @@ from guard.values import Detector, Finding, Item, Location, Match, PatternReach,
 OPTIONS: dict[str, dict[str, Any]] = {
     "patterns": {"words": ["darn", "kill yourself"], "patterns": [{"pattern": "ticket-[0-9]+", "category": "custom/ticket"}]}
 }
-NEEDS_SERVICE = frozenset({"openai", "llama-guard", "http"})
+NEEDS_SERVICE = frozenset({"openai", "llama-guard", "llm-judge", "http"})
 
 KEY = "AK" + "IA" + "QWERTYUIOPASDFGH"
 TEXTS = (
