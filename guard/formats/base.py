@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from guard.media import Media
 from guard.values import Role
 
 
@@ -20,11 +21,14 @@ class Piece(NamedTuple):
         pointer: JSON pointer (RFC 6901); after `#`, a pointer into the JSON that the string before it holds.
         text: The decoded string (a number's source text inside tool arguments).
         key: Whether it is an object's key, which cannot be redacted.
+        medium: What it holds where it is no text: `image`, `audio`, `video` or `file`, with `:named` after it where the text is
+            only the id of something that the upstream keeps; see `guard.media`.
     """
 
     pointer: str
     text: str
     key: bool = False
+    medium: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A message that is not streamed: its original bytes, its tree, its texts."""
+    """A message that is not streamed: its original bytes, its tree, its texts, its images and sounds."""
 
     raw: bytes
     tree: Any
     texts: tuple[Text, ...]
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,7 @@ class Part:
         raw: The original bytes, if the event holds only this part; else None.
         bare: Whether it carries nothing but its deltas, so that it may be left out when its text is held or gone.
         once: Pointers of strings that only the first event says, where the part leaves in several (the role).
+        media: Images and sounds that it carries whole.
     """
 
     choice: int | None
@@ -122,6 +128,7 @@ class Part:
     raw: bytes | None
     bare: bool
     once: tuple[str, ...] = ()
+    media: tuple[Media, ...] = ()
 
 
 class EndOfStream(NamedTuple):
@@ -155,6 +162,10 @@ class Format(Protocol):
         """The Content-Type of a streamed answer."""
         ...
 
+    def received_as(self, content_type: str) -> Format:
+        """Return the format for a request of this Content-Type. Raises BadMessage (415) for one that cannot be judged."""
+        ...
+
     def streamed_as(self, media_type: str) -> Format:
         """Return the format for a stream of this Content-Type, where the format has several framings."""
         ...
@@ -165,6 +176,10 @@ class Format(Protocol):
 
     def read_answer(self, body: bytes, request: Request) -> Document:
         """Read an answer that is not streamed (a success or an error). Raises BadMessage."""
+        ...
+
+    def read_media(self, body: bytes, media_type: str) -> Document | None:
+        """Read an answer that is an image or a sound and nothing else; None where the format has no such answers."""
         ...
 
     def rewrite(self, document: Document, changes: Mapping[str, str]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guard.formats import arguments, walk
+from guard.formats import arguments, carriers, walk
 from guard.formats.base import Piece, Text
 from guard.formats.walk import Speaker
 from guard.values import Role
@@ -23,13 +23,14 @@ def message_texts(message: dict[str, Any], pointer: str, speaker: Speaker) -> li
     """Return every text of a message.
 
     The text parts of one content are one text, whatever stands between them, so that an image between two halves hides nothing.
+    Images and sounds are among them, as pieces with a medium.
 
     Args:
         message: An object; fields of an unexpected type are walked like unknown ones.
         pointer: Where it stands.
         speaker: Whose words its content is; calls of tools are always of the role `tool_call`.
     """
-    texts: list[Text] = []
+    texts = walk.as_texts(carriers.of_message(message, pointer), speaker)
     if "content" in message:
         texts += _content_texts(message["content"], f"{pointer}/content", speaker)
     calls = message.get("tool_calls")

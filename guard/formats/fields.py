@@ -21,6 +21,7 @@ best_of stop user safety_identifier prompt_cache_key prompt_cache_retention meta
 typical_p presence_penalty frequency_penalty repetition_penalty max_tokens min_tokens max_completion_tokens max_new_tokens
 logprobs top_logprobs logit_bias stream stream_options include_usage include_obfuscation response_format json_schema schema
 prediction web_search_options user_location approximate search_context_size inputs parameters details ignore_eos
+mask background moderation output_format output_compression partial_images partial_image_index quality size style input_fidelity
 skip_special_tokens guided_json guided_regex guided_choice chat_template_kwargs extra_body include_reasoning keep_alive options
 think
 """
@@ -41,7 +42,7 @@ protected_material_code filtered detected custom_blocklists check_offset start_o
 perf_metrics kv_transfer_params timings cache_n prompt_n prompt_ms prompt_per_token_ms prompt_per_second predicted_n predicted_ms
 predicted_per_token_ms predicted_per_second special generated_text finish_details generated_tokens prefill best_of_sequences
 top_tokens response done done_reason created_at context total_duration load_duration prompt_eval_count prompt_eval_duration
-eval_count eval_duration
+eval_count eval_duration b64_json revised_prompt input_tokens_details output_tokens_details
 """
 
 IDENTIFIERS = frozenset(_IDENTIFIER_FIELDS.split())
@@ -51,6 +52,7 @@ NAMES = IDENTIFIERS.union(_REQUEST_FIELDS.split(), _SCHEMA_KEYWORDS.split(), _AN
 DeepSeek, llama.cpp, TGI and Ollama add; with the keywords of JSON Schema."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/@-]{1,128}")
+_MEDIA_FIELDS = frozenset(("url", "image", "image_url", "video_url", "audio_url", "file_data"))
 _TOKEN_ID = re.compile(r"[0-9]{1,7}")
 _MEDIA_URL = re.compile(r"data:(?:(?:image|audio|video)/[a-z0-9.+-]{1,40}|application/pdf);base64,[A-Za-z0-9+/_=\r\n-]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=\r\n-]{256,}")
@@ -68,11 +70,13 @@ def is_identifier(text: str) -> bool:
 
 def is_media(field: str, text: str) -> bool:
     """Return whether `text` is an image, a sound, a video or a PDF inlined in a field that takes one."""
-    return field in ("url", "image_url", "file_data") and _MEDIA_URL.fullmatch(text) is not None
+    if field == "b64_json":
+        return is_sound(text)
+    return field in _MEDIA_FIELDS and _MEDIA_URL.fullmatch(text) is not None
 
 
 def is_sound(text: str) -> bool:
-    """Return whether `text` can be inlined sound: base64, and longer than any text that should be read as one."""
+    """Return whether `text` can be inlined sound, or an image: base64, and longer than any text that should be read as one."""
     return _BASE64.fullmatch(text) is not None
 
 

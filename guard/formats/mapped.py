@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from guard.errors import BadMessage
-from guard.formats import openai_errors, selectors, sse, strict_json, walk
+from guard.formats import encoding, openai_errors, selectors, sse, strict_json, walk
 from guard.formats.base import Delta, Document, EndOfStream, Frame, Framing, Part, Piece, Request
+from guard.formats.fields import is_media
 from guard.formats.ndjson import NdjsonFraming
 from guard.formats.pointers import replaced, without
 from guard.formats.selectors import Selector
 from guard.formats.walk import Speaker
+from guard.media import Media
 from guard.values import Role
 
+_MEDIA = ("image/", "audio/", "video/")
 _LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/stream+json")
 
 
@@ -44,6 +47,11 @@ class MappedRoute(Protocol):
         ...
 
     @property
+    def media(self) -> tuple[str, ...]:
+        """Selectors of images in requests and answers; `$` where a body is an image."""
+        ...
+
+    @property
     def other(self) -> str:
         """What happens to other strings: `judge`, `drop` or `pass`."""
         ...
@@ -52,8 +60,13 @@ class MappedRoute(Protocol):
 class MappedFormat:
     """Reads and writes the JSON of one mapped route; streams are server-sent events or lines of JSON."""
 
-    def __init__(self, route: MappedRoute, depth: int = 64, *, lines: bool = False) -> None:
-        """Read the route's selectors. Raises PolicyError where one of them cannot be read."""
+    def __init__(self, route: MappedRoute, depth: int = 64, *, lines: bool = False, uploads: str = "") -> None:
+        """Read the route's selectors. Raises PolicyError where one of them cannot be read.
+
+        Args:
+            lines: Whether streams are lines of JSON.
+            uploads: The type of a request's body, where it is no JSON but an image or a sound.
+        """
         self.name = f"mapped:{route.path}"
         self.media_type = _LINES[0] if lines else "text/event-stream"
         self._route = route
@@ -61,6 +74,16 @@ class MappedFormat:
         self._lines = lines
         self._input = [selectors.parse(source) for source in route.input]
         self._output = [selectors.parse(source) for source in route.output]
+        self._media = [selectors.parse(source) for source in route.media]
+        self._uploads = uploads
+
+    def received_as(self, content_type: str) -> MappedFormat:
+        """See `Format.received_as`: JSON; an image or a sound, where `media` says that a body may be one."""
+        media_type = content_type.lower().partition(";")[0].strip()
+        if media_type.startswith(_MEDIA) and () in self._media:
+            return MappedFormat(self._route, self._depth, lines=self._lines, uploads=media_type)
+        encoding.check_json_type(content_type)
+        return self
 
     def streamed_as(self, media_type: str) -> MappedFormat:
         """Return the format for a stream of this Content-Type: lines of JSON where it says so, else server-sent events."""
@@ -69,6 +92,8 @@ class MappedFormat:
 
     def read_request(self, body: bytes) -> Request:
         """See `Format.read_request`. A request in which no selector finds anything is refused."""
+        if self._uploads:
+            return Request(_whole(body, Role.USER, self._uploads))
         tree = strict_json.decode(body, self._depth)
         selected = _selected(tree, self._input)
         if self._input and not any(True for selector in self._input for _ in selectors.select(tree, selector)):
@@ -82,6 +107,10 @@ class MappedFormat:
         """See `Format.read_answer`."""
         tree = strict_json.decode(body, self._depth)
         return self._document(body, tree, _selected(tree, self._output), self._output, Role.ASSISTANT)
+
+    def read_media(self, body: bytes, media_type: str) -> Document | None:
+        """See `Format.read_media`: where `media` says that a body may be one."""
+        return _whole(body, Role.ASSISTANT, media_type) if media_type.startswith(_MEDIA) and () in self._media else None
 
     def rewrite(self, document: Document, changes: Mapping[str, str]) -> bytes:
         """See `Format.rewrite`."""
@@ -114,10 +143,14 @@ class MappedFormat:
         if frame.data.strip() == "[DONE]" and not self._lines:
             return EndOfStream(b"data: [DONE]\n\n")
         tree = strict_json.decode(frame.data.encode(), self._depth)
-        kept, pieces = self._heard(tree)
+        kept, found = self._heard(tree)
+        heard = walk.document(b"", kept, walk.as_texts(found, Speaker(Role.ASSISTANT)))
+        pieces = [text.pieces[0] for text in heard.texts]
         plain = kept is tree and (self._lines or sse.is_plain(frame.raw))
         deltas = tuple(Delta(piece.pointer[1:], Role.ASSISTANT, piece.text, piece.pointer) for piece in pieces)
-        return (Part(None, deltas, False, kept, frame.raw if plain else self._framed(kept), bare=bool(deltas)),)
+        return (
+            Part(None, deltas, False, kept, frame.raw if plain else self._framed(kept), bare=bool(deltas), media=heard.media),
+        )
 
     def write_part(self, part: Part, texts: Mapping[str, str | None]) -> bytes:
         """See `Format.write_part`."""
@@ -150,13 +183,14 @@ class MappedFormat:
     def _heard(self, tree: Any) -> tuple[Any, list[Piece]]:  # noqa: ANN401
         """Return an event without what is left out of it, and the strings in it."""
         selected = _selected(tree, self._output)
-        others = self._others(tree, selected, self._output)
+        carried = self._carried(tree)
+        others = self._others(tree, [*selected, *carried], self._output)
         keys = [piece.pointer for piece in (*selected, *others) if piece.key]
         if keys:
             return self._heard(without(tree, keys))
         if self._drops(selected) and others:
-            return replaced(tree, {piece.pointer: None for piece in others}), selected
-        return tree, [*selected, *others]
+            return replaced(tree, {piece.pointer: None for piece in others}), [*carried, *selected]
+        return tree, [*carried, *selected, *others]
 
     def _framed(self, tree: Any) -> bytes:  # noqa: ANN401
         data = strict_json.encode(tree)
@@ -165,6 +199,17 @@ class MappedFormat:
     def _drops(self, selected: Sequence[Piece]) -> bool:
         """Return whether other strings are dropped; where nothing was selected, as in an error, they are judged instead."""
         return self._route.other == "drop" and bool(selected)
+
+    def _carried(self, tree: Any) -> list[Piece]:  # noqa: ANN401
+        """Return what the route's `media` names; what could hold words besides is named as a text too."""
+        found: list[Piece] = []
+        for selector in self._media:
+            for pointer, value in selectors.select(tree, selector):
+                if type(value) is str and value:
+                    found.append(Piece(pointer, value, medium="image"))
+                    if not is_media("url", value) and not is_media("b64_json", value):
+                        found.append(Piece(pointer, value))
+        return found
 
     def _others(self, tree: Any, selected: Sequence[Piece], named: Sequence[Selector]) -> list[Piece]:  # noqa: ANN401
         """Return the strings that no selector names, and the keys that nobody knows."""
@@ -184,14 +229,21 @@ class MappedFormat:
         named: Sequence[Selector],
         role: Role,
     ) -> Document:
-        others = self._others(tree, selected, named)
+        carried = self._carried(tree)
+        others = self._others(tree, [*selected, *carried], named)
         if self._drops(selected):
             dropped = [piece.pointer for piece in others if not piece.key]
             if dropped:
                 tree = replaced(tree, dict.fromkeys(dropped))
                 body = strict_json.encode(tree)
             others = [piece for piece in others if piece.key]
-        return Document(body, tree, tuple(walk.as_texts([*selected, *others], Speaker(role))))
+        return walk.document(body, tree, walk.as_texts([*carried, *selected, *others], Speaker(role)))
+
+
+def _whole(body: bytes, role: Role, media_type: str) -> Document:
+    """Return the document of a body that is an image or a sound."""
+    kind = media_type.partition("/")[0]
+    return Document(body, None, (), (Media("", role, kind, body, declared=media_type),))
 
 
 def _selected(tree: Any, named: Sequence[Selector]) -> list[Piece]:  # noqa: ANN401

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from guard.errors import BadMessage
 from guard.formats import walk
-from guard.formats.base import Document, Piece, Request, Text
+from guard.formats.base import Piece, Request, Text
 from guard.formats.chat_messages import message_texts
 from guard.formats.openai_envelope import OpenAIFormat
 from guard.formats.openai_request import read_object, wanted
@@ -57,7 +57,7 @@ class OpenAIChat(OpenAIFormat):
         found: list[Piece] = []
         walk.entries(tree, "", found, _READ)
         texts += walk.as_texts(described, Speaker(Role.TOOL_SCHEMA)) + walk.as_texts(found, Speaker(Role.USER))
-        return Request(Document(body, tree, tuple(texts)), wish.model, wish.stream, wish.usage, wish.remembered)
+        return Request(walk.document(body, tree, texts), wish.model, wish.stream, wish.usage, wish.remembered)
 
     def _choice_texts(self, choice: dict[str, Any], pointer: str, speaker: Speaker) -> list[Text]:
         message = choice.get("message")

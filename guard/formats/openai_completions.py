@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from guard.errors import BadMessage
 from guard.formats import walk
-from guard.formats.base import Document, Piece, Request, Text
+from guard.formats.base import Piece, Request, Text
 from guard.formats.openai_envelope import OpenAIFormat
 from guard.formats.openai_request import MOST_CHOICES, read_object, wanted
 from guard.formats.openai_stream import Body
@@ -31,12 +31,10 @@ class OpenAICompletions(OpenAIFormat):
         prompts = _check_prompt(tree.get("prompt"))
         found: list[Piece] = []
         walk.entries(tree, "", found)
-        texts = walk.as_texts(found, Speaker(Role.USER))
+        document = walk.document(body, tree, walk.as_texts(found, Speaker(Role.USER)))
         # Each prompt has its own `n` choices (OpenAI's reference, "Create completion").
         choices = min(wish.n * prompts, MOST_CHOICES * 16)
-        return Request(
-            Document(body, tree, tuple(texts)), wish.model, wish.stream, wish.usage, wish._replace(n=choices).remembered
-        )
+        return Request(document, wish.model, wish.stream, wish.usage, wish._replace(n=choices).remembered)
 
     def _choice_texts(self, choice: dict[str, Any], pointer: str, speaker: Speaker) -> list[Text]:
         found: list[Piece] = []

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from guard.formats import logprobs, openai_errors, openai_stream, strict_json, walk
 from guard.formats.base import Document, EndOfStream, Frame, Part, Piece, Request, Text
+from guard.formats.encoding import check_json_type
 from guard.formats.fields import is_identifier
 from guard.formats.openai_stream import Body
 from guard.formats.pointers import replaced
@@ -63,6 +64,11 @@ class OpenAIFormat(ABC):
             started: Whether some of the choice's text has left.
         """
 
+    def received_as(self, content_type: str) -> OpenAIFormat:
+        """See `Format.received_as`: JSON."""
+        check_json_type(content_type)
+        return self
+
     def streamed_as(self, media_type: str) -> OpenAIFormat:
         """See `Format.streamed_as`: there is one framing."""
         return self
@@ -73,12 +79,16 @@ class OpenAIFormat(ABC):
         if type(tree) is not dict:
             found: list[Piece] = []
             walk.strings(tree, "", "", found)
-            return Document(body, tree, tuple(walk.as_texts(found, Speaker(Role.ASSISTANT))))
+            return walk.document(body, tree, walk.as_texts(found, Speaker(Role.ASSISTANT)))
         choices = [] if tree.get("choices") is None else objects(tree["choices"], "choices")
         texts = [text for position, choice in enumerate(choices) for text in self._read_choice(choice, position)]
         beside: list[Piece] = []
         walk.entries(tree, "", beside, ("choices",))
-        return Document(body, tree, tuple(texts + walk.as_texts(beside, Speaker(Role.ASSISTANT))))
+        return walk.document(body, tree, texts + walk.as_texts(beside, Speaker(Role.ASSISTANT)))
+
+    def read_media(self, body: bytes, media_type: str) -> Document | None:
+        """See `Format.read_media`: an answer is JSON."""
+        return None
 
     def rewrite(self, document: Document, changes: Mapping[str, str]) -> bytes:
         """See `Format.rewrite`."""

@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from guard.formats import logprobs, strict_json, walk
+from guard.formats import carriers, logprobs, strict_json, walk
 from guard.formats.base import Delta, Part, Piece
 from guard.formats.pointers import clone, replaced, without
 from guard.formats.shape import as_object, as_string, objects, wrong
 from guard.formats.sse import event
+from guard.formats.walk import Speaker
+from guard.media import Media
 from guard.values import Role
 
 _HERE = "/choices/0"
@@ -64,7 +66,7 @@ def read_parts(tree: dict[str, Any], raw: bytes | None, body: Body) -> list[Part
     choices = [] if tree.get("choices") is None else objects(tree["choices"], "choices")
     envelope, kept = _envelope(tree)
     if not choices:
-        return [Part(None, _deltas(envelope), False, kept, raw if kept is tree else None, bare=False)]
+        return [_beside(envelope, kept, raw if kept is tree else None)]
     loud = {piece.pointer.split("/")[1] for piece in envelope}
     quiet = {key: value for key, value in kept.items() if key not in loud and key != "choices"} if loud else kept
     parts = []
@@ -74,7 +76,7 @@ def read_parts(tree: dict[str, Any], raw: bytes | None, body: Body) -> list[Part
         parts.append(_part(choice, position, tree if single else _with(quiet, usage=last), raw if single else None, body))
     if loud:
         beside = {**_with(kept, usage="usage" in loud), "choices": []}
-        parts.append(Part(None, _deltas(envelope), False, beside, None, bare=False))
+        parts.append(_beside(envelope, beside, None))
     return parts
 
 
@@ -115,12 +117,14 @@ def _part(choice: dict[str, Any], position: int, envelope: dict[str, Any], raw: 
     if raw is None:
         envelope = {**envelope, "choices": [kept]}
     inner = body.of(kept)
-    deltas = tuple([_delta(piece, inner, body) for piece in found])
+    deltas = tuple([_delta(piece, inner, body) for piece in found if not piece.medium])
     ends = bool(kept.get("finish_reason"))
     bare = bool(deltas) and not ends and envelope.get("usage") is None and _is_bare(kept, inner, deltas, body)
     index = kept.get("index")
     once = (f"{body.pointer}/role",) if "role" in inner else ()
-    return Part(position if index is None else index, deltas, ends, envelope, raw, bare, once)
+    number = position if index is None else index
+    carried = [*carriers.of_message(inner, body.pointer), *found]
+    return Part(number, deltas, ends, envelope, raw, bare, once, _media(carried, number))
 
 
 def _check(choice: dict[str, Any], position: int, body: Body) -> None:
@@ -168,9 +172,18 @@ def _judged(choice: dict[str, Any], body: Body) -> tuple[dict[str, Any], list[Pi
     return choice, found
 
 
-def _deltas(found: Sequence[Piece]) -> tuple[Delta, ...]:
-    """Return the deltas of strings that belong to no choice."""
-    return tuple([Delta(piece.pointer[1:], Role.ASSISTANT, piece.text, piece.pointer) for piece in found])
+def _beside(found: Sequence[Piece], tree: dict[str, Any], raw: bytes | None) -> Part:
+    """Return the part of what belongs to no choice."""
+    deltas = [Delta(piece.pointer[1:], Role.ASSISTANT, piece.text, piece.pointer) for piece in found if not piece.medium]
+    return Part(None, tuple(deltas), False, tree, raw, bare=False, media=_media(found, None))
+
+
+def _media(found: Sequence[Piece], choice: int | None) -> tuple[Media, ...]:
+    named: dict[str, Piece] = {}
+    for piece in found:
+        if piece.medium:
+            named.setdefault(piece.pointer, piece)
+    return tuple([walk.medium_of(piece, Speaker(Role.ASSISTANT, choice)) for piece in named.values()])
 
 
 def _delta(piece: Piece, inner: dict[str, Any], body: Body) -> Delta:

@@ -16,6 +16,8 @@ from guard.formats.base import Format
 from guard.formats.mapped import MappedFormat, MappedRoute
 from guard.formats.openai_chat import OpenAIChat
 from guard.formats.openai_completions import OpenAICompletions
+from guard.formats.openai_images import OpenAIImages
+from guard.formats.openai_uploads import OpenAIUploads
 
 
 class GuardedRoutes(Protocol):
@@ -38,6 +40,9 @@ BUILT_IN: dict[str, Callable[[int], Format]] = {
     "openai/completions": OpenAICompletions,
     "engines/*/completions": OpenAICompletions,
     "deployments/*/completions": OpenAICompletions,
+    "images/generations": OpenAIImages,
+    "images/edits": OpenAIUploads,
+    "images/variations": OpenAIUploads,
 }
 """Formats by the segments with which their path ends, whatever stands before them; all are spoken by POST."""
 

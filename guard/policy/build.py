@@ -52,12 +52,14 @@ def _policy_defaults(defaults: Fields) -> dict[str, Any]:
 def _routes(merged: Merged) -> Routes:
     given = _plain(merged.settings.get("routes", {}))
     lists = {name: tuple(given[name]) for name in ("allow", "speculate") if name in given}
-    return Routes(unknown=given.get("unknown", ""), mapped=tuple(map(_mapped, merged.mapped.values())), **lists)
+    return Routes(
+        unknown=given.get("unknown", ""), media=given.get("media", ""), mapped=tuple(map(_mapped, merged.mapped.values())), **lists
+    )
 
 
 def _mapped(node: Node) -> Mapped:
-    given = {"path": "", "input": (), "output": (), **_plain(members(node))}
-    return Mapped(**{**given, "input": tuple(given["input"]), "output": tuple(given["output"])})
+    given = {"path": "", "input": (), "output": (), "media": (), **_plain(members(node))}
+    return Mapped(**{**given, **{name: tuple(given[name]) for name in ("input", "output", "media")}})
 
 
 def _plain(fields: Fields) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from guard.policy.model import DetectorConfig, Policy, Rule
+from guard.policy.model import DetectorConfig, Mapped, Policy, Rule
 from guard.runtime.settings import RuntimeSettings
 
 
@@ -46,12 +46,18 @@ def canonical(policy: Policy, versions: Mapping[str, str]) -> dict[str, Any]:
         "routes": {
             "unknown": policy.routes.unknown,
             "allow": sorted(policy.routes.allow),
-            "mapped": sorted([m.method, m.path, sorted(m.input), sorted(m.output), m.other] for m in policy.routes.mapped),
+            "mapped": sorted(_mapped(route) for route in policy.routes.mapped),
             "speculate": sorted(policy.routes.speculate),
+            **({"media": policy.routes.media} if policy.routes.media else {}),
         },
         "limits": [policy.limits.body, policy.limits.depth, policy.limits.stream_event],
         "categories": sorted(policy.categories),
     }
+
+
+def _mapped(route: Mapped) -> list[Any]:
+    described = [route.method, route.path, sorted(route.input), sorted(route.output), route.other]
+    return [*described, sorted(route.media)] if route.media else described
 
 
 def _detector(config: DetectorConfig, version: str) -> dict[str, Any]:

@@ -199,6 +199,7 @@ class Mapped:
         input: JSON-path-like selectors of the request's texts (`inputs`, `messages[*].text`).
         output: The same for the answer.
         other: What happens to strings that no selector names: `judge`, `drop` or `pass`.
+        media: Selectors of strings that hold images, in requests and answers; `$` where a body is an image itself.
     """
 
     path: str
@@ -206,6 +207,7 @@ class Mapped:
     output: tuple[str, ...]
     other: str = "judge"
     method: str = "POST"
+    media: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +217,15 @@ class Routes:
     Attributes:
         unknown: `reject`, `pass`, or "" for the host's own default (a proxy rejects, the middleware passes).
         allow: Text-free routes that pass, as `METHOD /path`; `*` matches one segment.
+        media: What happens to images, sounds and files: `judge` rejects those that no detector can judge, `pass` lets them through,
+            `reject` lets none through at all; "" is `judge` where a rule reads a detector of media, else `pass`.
     """
 
     unknown: str = ""
     allow: tuple[str, ...] = ("GET /v1/models", "GET /v1/models/*", "GET /healthz", "GET /readyz")
     mapped: tuple[Mapped, ...] = ()
     speculate: tuple[str, ...] = ()
+    media: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,10 @@ MAPPED = Record(
         "path": Field(Text("a path, such as `/generate`", r"/[^\s?#]*"), "the route; `*` matches one segment", required=True),
         "method": Field(Text("a method, such as `POST`", r"[A-Z]+"), "`POST` where absent"),
         "input": Field(ListOf(SELECTOR, single=True, empty=False), "where the request's texts are", required=True),
-        "output": Field(ListOf(SELECTOR, single=True, empty=False), "where the answer's texts are", required=True),
+        "output": Field(ListOf(SELECTOR, single=True), "where the answer's texts are", required=True),
+        "media": Field(
+            ListOf(SELECTOR, single=True), "where images are, in requests and answers; `$` where a body is an image itself"
+        ),
         "other": Field(Word(("judge", "drop", "pass")), "what happens to strings that no selector names"),
     }
 )
@@ -156,6 +159,10 @@ ROUTES = Record(
         "allow": Field(ListOf(ROUTE), "routes without text, which pass"),
         "mapped": Field(ListOf(MAPPED), "JSON routes that no format knows"),
         "speculate": Field(ListOf(ROUTE), "routes whose upstream may start while the input is judged"),
+        "media": Field(
+            Word(("judge", "reject", "pass")),
+            "whether images, sounds and files pass that no detector can judge; `reject` lets none through",
+        ),
     }
 )
 
