@@ -29,10 +29,12 @@ _TOKENS = re.compile(
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
     re.IGNORECASE,
 )
-_SPEAKERS = re.compile(
-    r"(?im)^([ \t]*(?:user|agent|assistant|human question|chatbot response|user message|assistant message|context))(?=[ \t]*:)"
+# A line that begins like a turn of a prompt, or as the rule in ShieldGemma's; whatever a reader may take for a line's end.
+_LINES = re.compile(
+    r"(?:\A|(?<=[\n\r\v\f\x85\u2028\u2029]))"
+    r"(?=[ \t]*(?:(?:user|agent|assistant|human question|chatbot response|user message|assistant message|context)[ \t]*:|===+))",
+    re.IGNORECASE,
 )
-_RULE = re.compile(r"(?m)^(?====+[ \t]*$)")
 
 
 class Turn(NamedTuple):
@@ -82,9 +84,9 @@ def turns(item: Item, text: str, longest: int, *, exchange: bool) -> tuple[Turn,
 
 
 def plain(text: str) -> str:
-    """Return a text in which nothing forges a turn: special tokens and the prompt's own words are broken by a space."""
+    """Return a text in which nothing forges a turn: special tokens are broken, lines like turns are quoted."""
     broken = _TOKENS.sub(lambda found: f"{found[0]} " if found[0] != ">" else " >", readable(text))
-    return _RULE.sub(" ", _SPEAKERS.sub(r"\1 ", broken))
+    return _LINES.sub("> ", broken)
 
 
 def _side(item: Item) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guard.constitution import Unreadable
@@ -141,4 +141,4 @@ def check(options: Mapping[str, Any]) -> Sequence[Mistake]:
 
 
 def _listed(meaning: Any) -> tuple[Any, ...]:  # noqa: ANN401
-    return tuple(meaning) if isinstance(meaning, Iterable) and not isinstance(meaning, str) else (meaning,)
+    return tuple(meaning) if isinstance(meaning, list | tuple) else (meaning,)
