@@ -95,12 +95,13 @@ class Endpoint:
         headers: Mapping[str, str] | None = None,
     ) -> Any:  # noqa: ANN401
         """Send a request and return the parsed answer, from whatever loop; raises what `post` does."""
-        query = f"?{urlencode(params, quote_via=quote, errors='replace')}" if params else ""
-        url = self.url.rstrip("/") + path + query
+        url = self.url.rstrip("/") + path if path else self.url
+        if params:
+            url += ("&" if "?" in url else "?") + urlencode(params, quote_via=quote, errors="replace")
         sent = {"content-type": "application/json"} if payload else {}
         sent |= {**self.headers, **self._secrets(), **(headers or {})}
         if self.sign is not None:
-            sent |= self.sign(method, url, sent, payload)
+            sent = {**sent, **self.sign(method, url, sent, payload)}
         home = runtime_loop()
         if asyncio.get_running_loop() is home.loop:
             return await self._exchange(method, url, sent, payload)

@@ -28,8 +28,10 @@ _VERSION = r"[1-9][0-9]{0,7}|DRAFT"
 _REGION = r"[a-z0-9-]{1,40}"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _IDENTITY = f"check {', '.join(_KEYS)}, the region, and the right `bedrock:ApplyGuardrail`"
+_RIGHTS = "check the key, and its right `bedrock:ApplyGuardrail`"
 _HINTS = {
     400: "check `guardrail` and `version`; a text may be too long for the account's quota: lower `longest`",
+    401: _IDENTITY,
     403: _IDENTITY,
     404: "the region has no such `guardrail` or `version`",
 }
@@ -95,7 +97,7 @@ def _place(name: str, options: Mapping[str, Any]) -> Endpoint:
         raise DetectorError(name, "region: expected the region of the guardrail, found none; set `region` or AWS_REGION")
     url = options.get("url", f"https://bedrock-runtime.{region}.amazonaws.com")
     if with_key:
-        return places.endpoint(name, url, options["key_env"], hints={**_HINTS, 403: "check the key and its rights"})
+        return places.endpoint(name, url, options["key_env"], hints={**_HINTS, 401: _RIGHTS, 403: _RIGHTS})
     return Endpoint(name, url, sign=_signer(name, region), hints=_HINTS)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import speaking
+
 from guard.detectors.registry import kinds
 from guard.values import Detector
 

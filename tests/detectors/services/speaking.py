@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from guard.categories import OPENAI
 from servers import served
+
+from guard.categories import OPENAI
 
 BAD = "AWFUL"
 KEY = "sk-canary-8d1f7c"

@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterator
 
 import pytest
-
 from cases import CASES, ENVIRONMENT, Case
+from speaking import BAD, KEY, Speaking, speaking
+
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import DetectorError
 from guard.policy.load import loads
 from guard.values import Action, Finding, Item, Location, Role, Stage
-from speaking import BAD, KEY, Speaking, speaking
 
 USES = pytest.mark.parametrize("use", CASES)
 GOOD = "What a lovely morning it is."
