@@ -54,11 +54,17 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
 
 async def read_json(scope: Scope, receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
     """Return the whole body of a JSON request, decoded. Raises as `read_body`, and BadMessage with status 415."""
+    body = await read_decoded(scope, receive, headers, most)
+    encoding.check_json_type(headers.get("content-type", ""))
+    return body
+
+
+async def read_decoded(scope: Scope, receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
+    """Return the whole body of a request, whatever its type, without its Content-Encoding. Raises as `read_body`."""
     raw = await read_body(scope, receive, most)
     for name in (b"content-type", b"content-encoding"):
         if sum(key == name for key, _ in scope["headers"]) > 1:
             raise BadMessage(f"{name.decode()}: expected one header, got several", code="repeated_header")
-    encoding.check_json_type(headers.get("content-type", ""))
     return encoding.decoded(raw, headers.get("content-encoding", ""), most)
 
 

@@ -15,6 +15,8 @@ from guard.detectors.running import Composed, Threaded
 from guard.detectors.screening import Screen
 from guard.formats.base import Format, Piece, Request, Text
 from guard.judging import Judgement, Question, Readers, judgement, may_be_spared, questions, settled
+from guard.looking import Looking
+from guard.media import Media
 from guard.policy.decide import active_rules
 from guard.policy.digest import digest, identity
 from guard.policy.load import load
@@ -60,11 +62,13 @@ class Guard:
         loaded = policy if isinstance(policy, Policy) else load(policy, known)
         self._timeout = loaded.timeout
         self._cache = VerdictCache() if cache is None else cache
+        self._word_readers: dict[str, Detector] = {}
         self.detectors: dict[str, Detector] = registry.build(loaded.detectors, known, self._with_runtime, loading)
         versions = {name: detector.version for name, detector in self.detectors.items()}
         self.policy = replace(loaded, digest=digest(loaded, versions))
         self._recorder = recorder
         self._prepared = False
+        self._looking = Looking(loaded.routes.media, self._word_readers)
         self._against_speculation = {rule.id for rule in rules_against_speculation(self.policy)}
         self._unconditional = all(rule.when is None for rule in self.policy.rules)
         self._rules = {stage: tuple(rule for rule in self.policy.rules if stage in rule.on) for stage in Stage}
@@ -80,7 +84,7 @@ class Guard:
             return
         self._prepared = True
         self._screen.compile()
-        for detector in self.detectors.values():
+        for detector in (*self.detectors.values(), *self._word_readers.values()):
             if isinstance(detector, ScanningDetector):
                 detector.scan(" ", 0, None, final=False, role=Role.USER, location=Location())
             elif isinstance(detector, Served) and isinstance(detector.inner, Threaded):
@@ -90,6 +94,12 @@ class Guard:
         if detector.needs.runs is Runs.INLINE or isinstance(detector, Composed):
             return detector
         known_as = identity(config, detector.version)
+        reader = getattr(detector, "reader", None)
+        if reader is not None:  # what it reads is somebody's words, so it goes into no cache that is shared
+            words = VerdictCache(_REMEMBERED_READINGS)
+            self._word_readers[config.name] = Served(
+                reader, config.runtime, timeout=self._timeout, cache=words, identity=known_as
+            )
         return Served(detector, config.runtime, timeout=self._timeout, cache=self._cache, identity=known_as)
 
     def rules(self, stage: Stage, exchange: Exchange) -> Sequence[Rule]:
@@ -115,6 +125,25 @@ class Guard:
         stage = Stage(stage)
         return self.judge_sync(_single(text, stage, role), stage, exchange or new_exchange()).decision
 
+    async def check_image(
+        self, data: bytes, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None, exchange: Exchange | None = None
+    ) -> Decision:
+        """Return what the policy says about one image, given as the bytes of a PNG, JPEG, GIF, WEBP, BMP or AVIF.
+
+        Raises:
+            BadMessage: Where the policy's `routes.media` lets no image through unjudged, and none of its detectors judges images.
+        """
+        stage = Stage(stage)
+        media = (_image(data, stage, role),)
+        return (await self.judge((), stage, exchange or new_exchange(), media)).decision
+
+    def check_image_sync(
+        self, data: bytes, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None, exchange: Exchange | None = None
+    ) -> Decision:
+        """Do the same as `check_image`, for callers without an event loop."""
+        stage = Stage(stage)
+        return self.judge_sync((), stage, exchange or new_exchange(), (_image(data, stage, role),)).decision
+
     def explain(self, text: str, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None) -> Explanation:
         """Return what the policy says about one text, with every detector asked, and what of that would have been spared."""
         stage = Stage(stage)
@@ -125,13 +154,22 @@ class Guard:
             self.judge_sync(texts, stage, new_exchange())
         return Explanation(judged.decision, tuple(everything.steps), usual.not_run)
 
-    async def judge(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
-        """Judge the texts of one complete message.
+    async def judge(self, texts: Sequence[Text], stage: Stage, exchange: Exchange, media: Sequence[Media] = ()) -> Judgement:
+        """Judge the texts and the images of one complete message.
 
         Quick detectors come first. Where they settle the matter, the others are not asked, unless a rule redacts what they find;
-        else all of them are asked at the same time.
+        else all of them are asked at the same time. What is written in images is read before, where the policy asks for it.
+
+        Raises:
+            BadMessage: Where the policy does not let through an image or a sound that none of its detectors can judge.
         """
         rules = self.rules(stage, exchange)
+        unread: list[tuple[Question, Answers]] = []
+        if media:
+            texts, to_read = await asyncio.to_thread(self._seen, texts, media, rules, stage, exchange)
+            read = await asyncio.gather(*(ask(question.detector, question.items, self._timeout) for question in to_read))
+            words, unread = self._looking.read(texts, list(zip(to_read, read, strict=True)))
+            texts = [*texts, *words]
         asked = self._questions(texts, rules, stage, exchange)
         if self._all_quick:
             answers = [(question, await ask(question.detector, question.items, self._timeout)) for question in asked]
@@ -139,20 +177,38 @@ class Guard:
         with tracing() as trace:
             quick, slow = _by_cost(asked)
             answers = [(question, await ask(question.detector, question.items, self._timeout)) for question in quick]
+            answers += unread
             left = self._left(texts, rules, answers, slow, trace)
             found = await asyncio.gather(*(ask(question.detector, question.items, self._timeout) for question in left))
             answers += zip(left, found, strict=True)
             return self._judged(texts, rules, answers, stage, exchange, trace.not_run)
 
-    def judge_sync(self, texts: Sequence[Text], stage: Stage, exchange: Exchange) -> Judgement:
+    def judge_sync(self, texts: Sequence[Text], stage: Stage, exchange: Exchange, media: Sequence[Media] = ()) -> Judgement:
         """Do the same as `judge`, for callers without an event loop; one detector is asked after the other."""
         rules = self.rules(stage, exchange)
+        unread: list[tuple[Question, Answers]] = []
+        if media:
+            texts, to_read = self._seen(texts, media, rules, stage, exchange)
+            read = [(question, ask_sync(question.detector, question.items)) for question in to_read]
+            words, unread = self._looking.read(texts, read)
+            texts = [*texts, *words]
         with tracing() as trace:
             quick, slow = _by_cost(self._questions(texts, rules, stage, exchange))
-            answers = [(question, ask_sync(question.detector, question.items)) for question in quick]
+            answers = [(question, ask_sync(question.detector, question.items)) for question in quick] + unread
             left = self._left(texts, rules, answers, slow, trace)
             answers += [(question, ask_sync(question.detector, question.items)) for question in left]
             return self._judged(texts, rules, answers, stage, exchange, trace.not_run)
+
+    def _seen(
+        self, texts: Sequence[Text], media: Sequence[Media], rules: Sequence[Rule], stage: Stage, exchange: Exchange
+    ) -> tuple[Sequence[Text], Sequence[Question]]:
+        """Return the texts with the images that are to be judged, decoded, and what has to be asked to read what they say."""
+        readers = self._readers_of(rules, stage)
+        seen = [*texts, *self._looking.admitted(media, readers)]
+        return seen, self._looking.to_read(seen, readers, stage, exchange)
+
+    def _readers_of(self, rules: Sequence[Rule], stage: Stage) -> Readers:
+        return self._readers[stage] if self._unconditional else Readers(rules, self.detectors)
 
     def _left(
         self,
@@ -174,8 +230,7 @@ class Guard:
         return left
 
     def _questions(self, texts: Sequence[Text], rules: Sequence[Rule], stage: Stage, exchange: Exchange) -> Sequence[Question]:
-        readers = self._readers[stage] if self._unconditional else Readers(rules, self.detectors)
-        return questions(texts, readers, stage, exchange, self._screen)
+        return questions(texts, self._readers_of(rules, stage), stage, exchange, self._screen)
 
     def _judged(
         self,
@@ -210,11 +265,19 @@ class Guard:
     def judge_of(self, exchange: Exchange, choice: int | None = None, stage: Stage = Stage.OUTPUT) -> ChoiceJudge:
         """Return a judge for one streamed choice."""
         rules = self.rules(stage, exchange)
-        return ChoiceJudge(self.policy, rules, self.detectors, choice=choice, exchange=exchange, stage=stage)
+        of_texts = {name: detector for name, detector in self.detectors.items() if not detector.needs.media}
+        return ChoiceJudge(self.policy, rules, of_texts, choice=choice, exchange=exchange, stage=stage)
 
     def relay(self, wire: Format, request: Request, exchange: Exchange) -> Relay:
         """Return a relay for a streamed answer to `request`."""
-        return Relay(self.policy, wire, request, lambda choice: self.judge_of(exchange, choice))
+        readers = self._readers_of(self.rules(Stage.OUTPUT, exchange), Stage.OUTPUT)
+        return Relay(
+            self.policy,
+            wire,
+            request,
+            lambda choice: self.judge_of(exchange, choice),
+            lambda medium: self._looking.in_stream(medium, readers),
+        )
 
     def pump(self, relay: Relay, source: AsyncIterator[bytes], heartbeat: bytes) -> AsyncGenerator[bytes]:
         """Drive a relay with the upstream's bytes; yields what the client may see."""
@@ -260,6 +323,7 @@ def new_exchange(**known: Any) -> Exchange:  # noqa: ANN401
     return Exchange(id=f"ex_{_token()}", **known)
 
 
+_REMEMBERED_READINGS = 512
 _TOKEN_BYTES = 12
 _tokens: list[str] = []
 """Random tokens for later exchanges; asking the system for each of them would cost as much as reading a request."""
@@ -284,6 +348,13 @@ def _by_cost(asked: Sequence[Question]) -> tuple[list[Question], list[Question]]
     return quick, slow
 
 
+def _image(data: bytes, stage: Stage, role: str | Role | None) -> Media:
+    return Media("", _whose(stage, role), "image", data)
+
+
+def _whose(stage: Stage, role: str | Role | None) -> Role:
+    return Role(role) if role else (Role.USER if stage is Stage.INPUT else Role.ASSISTANT)
+
+
 def _single(text: str, stage: Stage, role: str | Role | None) -> tuple[Text, ...]:
-    whose = Role(role) if role else (Role.USER if stage is Stage.INPUT else Role.ASSISTANT)
-    return (Text((Piece("", text),), whose),)
+    return (Text((Piece("", text),), _whose(stage, role)),)

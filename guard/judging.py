@@ -79,12 +79,23 @@ class Readers:
         self._of: dict[Role, tuple[str, ...]] = {}
 
     def of(self, role: Role) -> tuple[str, ...]:
-        """Return the names of the detectors that at least one of the rules reads for words of this role."""
+        """Return the names of the detectors of texts that at least one of the rules reads for words of this role."""
         names = self._of.get(role)
         if names is None:
-            names = tuple(name for name in self.detectors if any(rule.reads(name, role) for rule in self._rules))
+            names = tuple(name for name in self._read(role) if not self.detectors[name].needs.media)
             self._of[role] = names
         return names
+
+    def of_media(self, role: Role, media_type: str = "") -> tuple[str, ...]:
+        """Return the names of those that judge media of this type, or of any where none is named."""
+        return tuple(
+            name
+            for name in self._read(role)
+            if any(media_type.startswith(prefix) or not media_type for prefix in self.detectors[name].needs.media)
+        )
+
+    def _read(self, role: Role) -> Iterator[str]:
+        return (name for name in self.detectors if any(rule.reads(name, role) for rule in self._rules))
 
 
 class Clearing(Protocol):
@@ -106,6 +117,13 @@ def questions(
     """Return what has to be asked of whom; no detector is asked about a text that it does not read or that is clear already."""
     asked: dict[str, tuple[list[Item], list[Origin]]] = {}
     for index, text in enumerate(texts):
+        if text.media is not None:
+            item = Item("", stage, text.role, Location(text.pieces[0].pointer, text.choice), exchange=exchange, media=text.media)
+            for name in readers.of_media(text.role, text.pieces[0].medium):
+                items, origins = asked.setdefault(name, ([], []))
+                items.append(item)
+                origins.append(Origin(index, 0))
+            continue
         names = readers.of(text.role)
         if not names or not text.pieces:
             continue
@@ -220,6 +238,10 @@ def _add_items(
 
 def _localised(text: Text, findings: Sequence[Finding], item: Item, origin: Origin) -> Iterator[Finding]:
     """Return each finding as one for each string of the text that it touches, in that string's own positions."""
+    if text.media is not None:
+        where = Location(text.pieces[0].pointer, text.choice)
+        yield from (replace(finding, span=None, location=where, role=text.role) for finding in findings)
+        return
     starts = [0, *accumulate(len(piece.text) + origin.gap for piece in text.pieces)]
     for finding in findings:
         span = finding.span or Span(item.judged_from, len(item.text))

@@ -18,9 +18,10 @@ from guard.asgi import Answer, App, Call, Disconnected, Headers, Message, Receiv
 from guard.engine import Guard, new_exchange
 from guard.errors import BadMessage, UpstreamError
 from guard.formats import encoding, registry
-from guard.formats.base import Format, Piece, Request, Text
+from guard.formats.base import Document, Format, Piece, Request, Text
 from guard.formats.openai_errors import error_body
 from guard.judging import Judgement
+from guard.media import Media
 from guard.policy.model import Policy
 from guard.relay import Relay
 from guard.values import Action, Decision, Role, Stage
@@ -126,7 +127,9 @@ class _Served:
     async def run(self) -> None:
         """Serve it, whatever comes."""
         try:
-            body = await asgi.read_json(self._scope, self._receive, self._exchange.headers, self._policy.limits.body)
+            headers = self._exchange.headers
+            body = await asgi.read_decoded(self._scope, self._receive, headers, self._policy.limits.body)
+            self._wire = self._wire.received_as(headers.get("content-type", ""))
             request = self._wire.read_request(body)
             await self._exchange_of(request, asgi.Request(self._scope, self._receive, body))
         except Disconnected:
@@ -142,7 +145,7 @@ class _Served:
             if self._speculative and self._guard.may_speculate(self._exchange):
                 await self._speculate(request, call)
                 return
-            judged = await self._judge(request.document.texts, Stage.INPUT)
+            judged = await self._judge(request.document.texts, Stage.INPUT, request.document.media)
             if await self._refused(request, judged):
                 return
             body = self._wire.rewrite(request.document, judged.changes) if judged.changes else request.document.raw
@@ -159,16 +162,21 @@ class _Served:
         """Let the upstream work while the input is judged; nothing leaves before the decision, and a block cancels it."""
         running = Call(self._app, call, asgi.with_body(self._scope, request.document.raw))
         try:
-            judged = await self._judge(request.document.texts, Stage.INPUT)
+            judged = await self._judge(request.document.texts, Stage.INPUT, request.document.media)
             if await self._refused(request, judged):
                 return
             await self._stream(request, call, running)
         finally:
             await running.stop()
 
-    async def _judge(self, texts: Sequence[Text], stage: Stage) -> Judgement:
+    async def _judge(self, texts: Sequence[Text], stage: Stage, media: Sequence[Media] = ()) -> Judgement:
         began = time.perf_counter()
-        judged = await self._guard.judge(texts, stage, self._exchange)
+        try:
+            judged = await self._guard.judge(texts, stage, self._exchange, media)
+        except BadMessage as error:
+            if stage is Stage.INPUT:
+                raise
+            raise UpstreamError(f"the upstream's answer cannot be judged: {error}") from error
         self._judging += time.perf_counter() - began
         if stage is Stage.INPUT:
             self._input = judged.decision
@@ -221,6 +229,8 @@ class _Served:
             await self._document(request, answer, body)
         elif answer.status >= 400:
             await self._plain_error(answer, body)
+        elif (document := self._wire.read_media(body, kind)) is not None:
+            await self._judged_document(request, answer, body, document)
         else:
             raise UpstreamError(f"the upstream answered {kind or 'without a Content-Type'}, expected application/json")
 
@@ -229,7 +239,10 @@ class _Served:
             document = self._wire.read_answer(body, request)
         except BadMessage as error:
             raise UpstreamError(f"the upstream's answer broke its format: {error}") from error
-        judged = await self._judge(document.texts, Stage.OUTPUT)
+        await self._judged_document(request, answer, body, document)
+
+    async def _judged_document(self, request: Request, answer: Answer, body: bytes, document: Document) -> None:
+        judged = await self._judge(document.texts, Stage.OUTPUT, document.media)
         action = max(self._input.action, judged.decision.action)
         message = judged.decision.message or self._policy.message
         blocked = judged.decision.action is Action.BLOCK

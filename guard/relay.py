@@ -14,6 +14,7 @@ from guard.actions import Marked, Replacement, published, redact, replacements
 from guard.errors import BadMessage
 from guard.formats import arguments
 from guard.formats.base import Delta, EndOfStream, Format, Frame, Part, Piece, Request
+from guard.media import Media
 from guard.policy.model import Policy
 from guard.streaming import ChoiceJudge, Window
 from guard.values import Action, Decision, Finding
@@ -99,13 +100,22 @@ class _Lane:
 class Relay:
     """One streamed answer on its way to the client."""
 
-    def __init__(self, policy: Policy, wire: Format, request: Request, judge: Callable[[Choice], ChoiceJudge]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        wire: Format,
+        request: Request,
+        judge: Callable[[Choice], ChoiceJudge],
+        unjudged: Callable[[Media], str] = lambda _medium: "",
+    ) -> None:
         """Prepare for an answer.
 
         Args:
             wire: The format of request and answer.
             judge: Makes the judge of a choice.
+            unjudged: Returns why the answer has to end where it carries an image or a sound; empty where that may pass.
         """
+        self._unjudged = unjudged
         self._policy = policy
         self._wire = wire
         self._request = request
@@ -229,6 +239,10 @@ class Relay:
                 raise BadMessage(f"the answer has more than {len(self._lanes) - 1} choices")
             lane = self._lanes[part.choice] = _Lane(self._make_judge(part.choice))
         self._last = part
+        for medium in part.media:
+            if reason := self._unjudged(medium):
+                self.fail(reason, "media_not_judged")
+                return
         if lane.refused or (lane.ended and part.deltas):
             return
         stretches = []

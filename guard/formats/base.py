@@ -38,12 +38,14 @@ class Text:
     Attributes:
         choice: Index of the answer's choice; None where the text belongs to all.
         turn: Index of the message in the conversation; -1 where there is none.
+        media: Bytes of an image or a sound, whose one piece only says where it stands; None for words.
     """
 
     pieces: tuple[Piece, ...]
     role: Role
     choice: int | None = None
     turn: int = -1
+    media: bytes | None = None
 
     @property
     def joined(self) -> str:

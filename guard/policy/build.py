@@ -53,7 +53,10 @@ def _routes(merged: Merged) -> Routes:
     given = _plain(merged.settings.get("routes", {}))
     lists = {name: tuple(given[name]) for name in ("allow", "speculate") if name in given}
     return Routes(
-        unknown=given.get("unknown", ""), media=given.get("media", ""), mapped=tuple(map(_mapped, merged.mapped.values())), **lists
+        unknown=given.get("unknown", ""),
+        media=given.get("media", ""),
+        mapped=tuple(map(_mapped, merged.mapped.values())),
+        **lists,
     )
 
 

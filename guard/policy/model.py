@@ -217,8 +217,8 @@ class Routes:
     Attributes:
         unknown: `reject`, `pass`, or "" for the host's own default (a proxy rejects, the middleware passes).
         allow: Text-free routes that pass, as `METHOD /path`; `*` matches one segment.
-        media: What happens to images, sounds and files: `judge` rejects those that no detector can judge, `pass` lets them through,
-            `reject` lets none through at all; "" is `judge` where a rule reads a detector of media, else `pass`.
+        media: What happens to images, sounds and files: `judge` rejects those that no detector can judge, `pass` lets them
+            through, `reject` lets none through at all; "" is `judge` where a rule reads a detector of media, else `pass`.
     """
 
     unknown: str = ""
