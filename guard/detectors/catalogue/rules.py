@@ -1,7 +1,43 @@
-"""Small rules and small models: language, topic, invisible text, links, code."""
+"""Small rules and small models: language, topic, gibberish, invisible text, links, code."""
 
 from __future__ import annotations
 
-from guard.policy.model import Kind
+from guard.detectors.catalogue.late import late
+from guard.policy.model import Kind, Option
 
-KINDS: tuple[Kind, ...] = ()
+_TOPICS = "each with `name` and `words`, `phrases` or `patterns` (RE2 syntax), optionally `score`"
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        use="topic",
+        summary="what a text is about, by words: denied topics, or none of those allowed",
+        make=late("guard.detectors.rules.topic", "make"),
+        categories=late("guard.detectors.rules.topic", "categories_of"),
+        check=late("guard.detectors.rules.topic", "check"),
+        options={
+            "denied": Option("list", f"topics to find: {_TOPICS}"),
+            "allowed": Option("list", f"topics of which a text must touch one: {_TOPICS}; judges whole texts"),
+            "least": Option("integer", "words that a text has at least before it can be off topic; 8 where absent", minimum=1),
+        },
+    ),
+    Kind(
+        use="url",
+        summary="links: denied domains, look-alikes, data and script URLs, data carried away",
+        make=late("guard.detectors.rules.url", "make"),
+        categories=late("guard.detectors.rules.url", "categories_of"),
+        check=late("guard.detectors.rules.url", "check"),
+        options={
+            "denied": Option("strings", "domains that are found, with their subdomains"),
+            "allowed": Option("strings", "domains that may be named and sent data; with it, every other is denied"),
+            "brands": Option("strings", "domains of your own that others may pose as, besides well-known ones"),
+        },
+    ),
+    Kind(
+        use="code",
+        summary="commands and queries that destroy or break in: shell, SQL",
+        make=late("guard.detectors.rules.code", "make"),
+        categories=late("guard.detectors.rules.code", "categories_of"),
+        check=late("guard.detectors.rules.code", "check"),
+        options={"languages": Option("strings", "`shell` and `sql`; both where absent")},
+    ),
+)

@@ -1,0 +1,1 @@
+"""Small rules and small models: language, topic, gibberish, invisible text, links, code."""
