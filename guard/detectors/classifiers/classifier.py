@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,11 @@ from guard.values import Finding, Item, Needs, WindowReach
 REPORTED = 0.05
 """Lowest score of a finding."""
 
-_PROBE = "Good morning."
+_PROBES = ("Good morning.", "I will not tell you again: leave the house before it is dark, and take the dog with you!")
+"""Texts of different length that every tokenizer knows; what a model says of them does not matter."""
+
+_SAME = 1e-4
+"""Largest difference between logits that is rounding and nothing else."""
 
 
 class TextClassifier(Threaded):
@@ -30,9 +35,12 @@ class TextClassifier(Threaded):
         task: What its logits mean.
         cutter: Cuts texts into rows that it can read.
         most: Tokens of a row; part of the version, as it moves the windows.
+        alone: Whether rows must go one by one.
     """
 
-    def __init__(self, name: str, network: Network, task: Task, cutter: Cutter, most: int, reach: WindowReach) -> None:
+    def __init__(
+        self, name: str, network: Network, task: Task, cutter: Cutter, most: int, reach: WindowReach, *, alone: bool
+    ) -> None:
         facts = network.facts
         described = f"{facts.digest} {facts.format} {task!r} {most}"
         version = hashlib.sha256(described.encode()).hexdigest()[:16]
@@ -42,6 +50,7 @@ class TextClassifier(Threaded):
         self._network = network
         self._task = task
         self._cutter = cutter
+        self._alone = alone
 
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Return for each item the categories with a score of at least `REPORTED`; a long one gets its highest window's."""
@@ -56,7 +65,7 @@ class TextClassifier(Threaded):
         width = len(self._task.columns)
         best = np.zeros((len(items), width), np.float32)
         per_row = width // (len(self._task.hypotheses) or 1)
-        for batch in batches(self._rows(items), alone=self._network.facts.alone):
+        for batch in batches(self._rows(items), alone=self._alone):
             found = self._task.scores(self._logits([row for _, row in batch]))
             if not np.isfinite(found).all():
                 raise DetectorError(self.name, "the model computed something that is no number")
@@ -87,7 +96,7 @@ class TextClassifier(Threaded):
 
 
 def build(name: str, network: Network, options: Mapping[str, Any]) -> TextClassifier:
-    """Return the detector of a loaded model, after one text has shown that the model fits its labels.
+    """Return the detector of a loaded model, after a few texts have shown that the model fits its labels.
 
     Args:
         options: `labels` or `candidates`, `scores`, `tokens`, and the windows' `after`, `most` and `context`.
@@ -102,9 +111,12 @@ def build(name: str, network: Network, options: Mapping[str, Any]) -> TextClassi
         cutter = Cutter(network.tokenizer, most, task.hypotheses)
     except ValueError as error:
         raise DetectorError(name, f"tokens: {error}; shorten the candidates, or use a model that reads more") from error
-    _check_shape(name, network, next(cutter.windows(_PROBE), []))
+    rows = [window[0] for text in _PROBES for window in islice(cutter.windows(text), 1)]
+    if len(rows) != len(_PROBES):
+        raise DetectorError(name, "model: expected a tokenizer that knows letters, found one that drops them; it is incomplete")
+    _check_shape(name, network, rows[:1])
     reach = WindowReach(**{key: options[key] for key in ("after", "most", "context") if key in options})
-    return TextClassifier(name, network, task, cutter, most, reach)
+    return TextClassifier(name, network, task, cutter, most, reach, alone=facts.alone or _disturbed(network, rows))
 
 
 def _check_shape(name: str, network: Network, rows: Sequence[Row]) -> None:
@@ -114,13 +126,17 @@ def _check_shape(name: str, network: Network, rows: Sequence[Row]) -> None:
         DetectorError: Where it fails, or has not one output for each label.
     """
     labels = len(network.facts.labels)
-    if not rows:
-        raise DetectorError(name, "model: expected a tokenizer that knows letters, found one that drops them; it is incomplete")
     try:
-        shape = network.logits(*padded(rows[:1], network.facts.pad)).shape
+        shape = network.logits(*padded(rows, network.facts.pad)).shape
     except Exception as error:  # whatever a model raises on a text that cannot be at fault
-        raise DetectorError(
-            name, f"model: expected a text classifier, found one that fails on a text ({type(error).__name__})"
-        ) from error
+        found = f"found one that fails on a text ({type(error).__name__})"
+        raise DetectorError(name, f"model: expected a text classifier, {found}") from error
     if shape != (1, labels):
         raise DetectorError(name, f"model: expected {labels} outputs for a text, as it has labels, found shape {shape}")
+
+
+def _disturbed(network: Network, rows: Sequence[Row]) -> bool:
+    """Return whether company changes what a model says of a text: some read the padding, whatever the mask says."""
+    together = network.logits(*padded(rows, network.facts.pad))
+    alone = np.concatenate([network.logits(*padded([row], network.facts.pad)) for row in rows])
+    return not np.allclose(together, alone, rtol=_SAME, atol=_SAME)

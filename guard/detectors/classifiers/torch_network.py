@@ -28,15 +28,18 @@ class TorchNetwork(Network):
     def __init__(self, facts: Facts, tokenizer: Tokenizer, model: Any) -> None:  # noqa: ANN401
         super().__init__(facts, tokenizer)
         self._model = model
-        self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters and _type_count(model) > 1
+        taken = set(inspect.signature(model.forward).parameters)
+        self._taken = taken if _type_count(model) > 1 else taken - {"token_type_ids"}
 
     def logits(self, ids: Tokens, mask: Tokens, types: Tokens) -> NDArray[np.float32]:
         """Return an array of shape (rows, labels)."""
         import torch
 
-        given = {"input_ids": ids, "attention_mask": mask} | ({"token_type_ids": types} if self._takes_types else {})
+        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
         with torch.inference_mode():
-            tensors = {name: torch.from_numpy(array).to(self._model.device) for name, array in given.items()}
+            tensors = {
+                name: torch.from_numpy(array).to(self._model.device) for name, array in given.items() if name in self._taken
+            }
             found: NDArray[np.float32] = self._model(**tensors).logits.float().cpu().numpy()
         return found
 

@@ -82,7 +82,7 @@ def test_company_would_change_the_scores_of_a_dynamically_quantised_graph(
     long = "the you i will hate love find and hurt good morning"
     assert np.abs(raw(long, "no")[0] - raw(long)[0]).max() > SAME
     assert detectors["int8"]._network.facts.alone
-    assert not detectors["onnx"]._network.facts.alone
+    assert not detectors["onnx"]._alone
 
 
 def test_a_transformers_model_says_what_transformers_says(transformers_folder: Path, detectors: dict[str, TextClassifier]):
@@ -229,6 +229,18 @@ def test_the_version_follows_weights_labels_and_windows(tmp_path: Path, transfor
         version(transformers_folder, dtype="bfloat16"),
     )
     assert len({first, *changed}) == 6
+
+
+def test_a_model_that_reads_its_padding_gets_texts_one_by_one(tmp_path: Path):
+    from transformers import FNetConfig, FNetForSequenceClassification  # mixes all positions, and takes no mask
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64, "max_position_embeddings": checkpoints.TOKENS}
+    settings = FNetConfig(vocab_size=len(checkpoints.VOCABULARY), pad_token_id=0, id2label={0: "toxic", 1: "neutral"}, **sizes)
+    FNetForSequenceClassification(settings).save_pretrained(tmp_path)
+    checkpoints.save_tokenizer(tmp_path)
+    detector = transformers_models.make("own", {"model": str(tmp_path)})
+    assert scores(detector, "no", *TEXTS)[0] == pytest.approx(scores(detector, "no")[0], abs=1e-6)
+    assert detector._alone
 
 
 @pytest.mark.parametrize("fixed", [(1, 24), ("batch", 24)])
