@@ -19,6 +19,9 @@ MOST_ROWS = 32
 MOST_TOKENS = 4096
 """Tokens of one call, padding included: what attention needs at once grows with them."""
 
+ALIKE, SHORT = 1.2, 4
+"""A row longer than the group's shortest by more than this factor and so many tokens begins another: padding costs what text does."""
+
 BLOCK = 8 * MOST_ROWS
 """Rows that are sorted by length together; more would hold more of a long text in memory."""
 
@@ -33,8 +36,9 @@ def batches(rows: Iterable[tuple[T, Row]], *, alone: bool = False) -> Iterator[l
     while block := list(islice(source, BLOCK)):
         group: list[tuple[T, Row]] = []
         for entry in sorted(block, key=lambda entry: len(entry[1].ids)):
-            full = len(group) == MOST_ROWS or (len(group) + 1) * len(entry[1].ids) > MOST_TOKENS
-            if group and (alone or full):
+            size = len(entry[1].ids)
+            full = len(group) == MOST_ROWS or (len(group) + 1) * size > MOST_TOKENS
+            if group and (alone or full or size > len(group[0][1].ids) * ALIKE + SHORT):
                 yield group
                 group = []
             group.append(entry)
