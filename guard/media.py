@@ -65,7 +65,7 @@ class Media:
         if self.kind != "file":
             said = self._said
             return said if said.startswith(f"{self.kind}/") else f"{self.kind}/*"
-        return _signed(self._beginning()) or self._said or "application/octet-stream"
+        return signature(self._beginning()) or self._said or "application/octet-stream"
 
     def data(self) -> bytes:
         """Return the bytes; none where the string does not decode strictly, as upstreams differ in what they make of it."""
@@ -114,7 +114,8 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-def _signed(data: bytes) -> str:
+def signature(data: bytes) -> str:
+    """Return the MIME type that the first bytes of an image tell; empty where they tell none."""
     return next((name for at, mark, name in _SIGNATURES if data[at : at + len(mark)] == mark), "")
 
 

@@ -11,6 +11,7 @@ from guard.asking import closing
 from guard.errors import Blocked
 from guard.formats.base import Piece, Text
 from guard.judging import Judgement
+from guard.pictures import Pictures, found_in
 from guard.values import Action, Decision, Exchange, Role, Stage
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ _PROMPT_NAMES = ("prompt", "messages", "input", "inputs", "text", "query", "ques
 
 
 def wrap_generator(guard: Guard, generator: Any, *, on_block: str = "raise", prompt: str | None = None) -> Any:  # noqa: ANN401
-    """Return `generator` guarded: its prompt on the way in, its text on the way out.
+    """Return `generator` guarded: its prompt on the way in, its text or its images on the way out.
 
     A callable gives a callable of the same kind: what returned a text returns a text, what yielded pieces yields pieces, when
     they are asked for; async stays async. An iterator gives an iterator of the same kind, guarded on its way out.
 
     Args:
-        on_block: `raise` raises `Blocked`; `refuse` gives the refusal's message as the answer (in a stream, as its last piece).
+        on_block: `raise` raises `Blocked`; `refuse` gives the refusal's message as the answer (in a stream, as its last piece),
+            and a grey image of the same size in place of an image.
         prompt: Name of the argument that is judged as input; where not said, the first argument that is named like a prompt,
             else the first that is a string. A prompt is a string, or messages with `role` and `content`.
 
@@ -103,6 +105,9 @@ class _Wrapper:
             answer = await call.run()
             if isinstance(answer, str):
                 return self._released(answer, await self._guard.judge(_answer_texts(answer), Stage.OUTPUT, exchange))
+            pictures = found_in(answer)
+            if pictures is not None:
+                return self._shown(pictures, await self._guard.judge((), Stage.OUTPUT, exchange, pictures.media))
             return self._answer(answer, exchange)
 
         return guarded
@@ -122,14 +127,20 @@ class _Wrapper:
         return guarded
 
     def _answer(self, answer: Any, exchange: Exchange) -> Any:  # noqa: ANN401
-        """Guard what a plain callable returned: a text, or something that will yield texts."""
+        """Guard what a plain callable returned: a text, images, or something that will yield texts."""
         if isinstance(answer, str):
             return self._released(answer, self._guard.judge_sync(_answer_texts(answer), Stage.OUTPUT, exchange))
         if isinstance(answer, AsyncIterator):
             return self.stream_async(answer, exchange)
         if isinstance(answer, Iterator):
             return self.stream(answer, exchange)
-        raise TypeError(f"the generator gave a {type(answer).__name__}; expected text, or an iterator of text")
+        pictures = found_in(answer)
+        if pictures is not None:
+            return self._shown(pictures, self._guard.judge_sync((), Stage.OUTPUT, exchange, pictures.media))
+        raise TypeError(
+            f"the generator gave a {type(answer).__name__}; expected text, an iterator of text, "
+            "or images (Pillow's, encoded bytes, a list of them, or an object with them in `.images`)"
+        )
 
     def stream(self, source: Iterable[str], exchange: Exchange) -> Iterator[str]:
         try:
@@ -152,6 +163,13 @@ class _Wrapper:
         if judged.decision.action is Action.BLOCK:
             return self._refusal(judged.decision)
         return judged.changes.get("", answer)
+
+    def _shown(self, pictures: Pictures, judged: Judgement) -> Any:  # noqa: ANN401
+        """Return the images that may leave, with grey ones in place of the others."""
+        if judged.decision.action is not Action.BLOCK and not judged.unredactable:
+            return pictures.answer
+        self._refusal(judged.decision)
+        return pictures.without(range(len(pictures.images)) if judged.all_blocked else judged.blocked)
 
     def _refusal(self, decision: Decision) -> str:
         if self._on_block == "raise":

@@ -182,8 +182,22 @@ def _cost_to_streams(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Rema
         reach = kinds[config.use].reach
         if rules and reach == "whole":
             yield Remark(Level.INFO, "L021", name, f"it judges whole texts, so streams are released whole, for {_and(rules)}")
-        elif rules and reach != "pattern" and policy.release == "judged":
+        elif rules and reach not in ("pattern", "media") and policy.release == "judged":
             yield Remark(Level.INFO, "L022", name, f"streams are held until its windows are judged, for {_and(rules)}")
+
+
+def _media(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    looking = [name for name, config in policy.detectors.items() if kinds[config.use].reach == "media"]
+    judged = any(name in rule.detect for rule in policy.rules for name in looking)
+    if not judged and policy.routes.media == "judge":
+        message = "no rule reads a detector of images, so every image, sound and file is rejected"
+        yield Remark(Level.WARNING, "L024", "", message, "add a detector `use: image`, or say `reject`")
+    elif not judged and policy.routes.media != "reject":
+        message = "images, sounds and files pass unjudged: no rule reads a detector of images"
+        yield Remark(Level.INFO, "L023", "", message, "add a detector `use: image`, or set `routes.media` to reject")
+    elif judged and policy.routes.media == "pass":
+        message = "images that are only named by an address, sounds and files pass unjudged"
+        yield Remark(Level.WARNING, "L023", "", message, "leave `routes.media` out")
 
 
 def _speculation(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
@@ -217,6 +231,7 @@ _CHECKS = (
     _unused,
     _fails_open,
     _cost_to_streams,
+    _media,
     _speculation,
     _untested,
 )

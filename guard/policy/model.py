@@ -140,7 +140,7 @@ class Kind:
         categories: What a detector with these options can report; nothing, where it is what the detectors it `refers` to can.
         check: Mistakes in options that no type tells, such as a pattern that does not compile.
         spans: Whether its findings say where; a rule that redacts wants them.
-        reach: `pattern`, `spans`, `window` or `whole`; what it costs a stream.
+        reach: `pattern`, `spans`, `window` or `whole`; what it costs a stream. `media` for what judges no texts.
         extra: The extra of the distribution that installs what it needs; empty where the base install has it.
         modules: What must be importable; `guard detectors` looks for them without importing.
         ships: Files of its model that come with Tenet, relative to the package `guard`.

