@@ -41,7 +41,9 @@ class TextStream:
     @property
     def finished(self) -> bool:
         """Whether nothing more will leave."""
-        return self.judge.blocked or (self.judge.done and not self._held)
+        if self.judge.blocked:
+            return self.judge.limit(TRACK) <= self._released
+        return self.judge.done and not self._held
 
     @property
     def holding(self) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import speaking
-from cases import CASES, ENVIRONMENT
-from speaking import BAD, KEY, Asked, Fault
+import service_formats as formats
+from service_cases import CASES, ENVIRONMENT
+from service_formats import BAD, KEY, Asked, Fault
 
 from guard.detectors.registry import kinds
 from guard.errors import DetectorError
@@ -40,13 +40,13 @@ def test_openai_s_own_endpoint_is_asked_with_its_usual_key():
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/v1/moderations"])
 def test_the_url_of_a_compatible_server_may_be_its_host_its_base_or_its_route(path: str):
-    with speaking.speaking(speaking.openai) as (app, url):
+    with formats.speaking(formats.openai) as (app, url):
         kinds()["openai"].make("own", {"url": url + path, "key_env": "SERVICE_KEY"}).detect([Item("Hello.")])
         assert app.seen[0].path == "/v1/moderations"
 
 
 def test_many_texts_are_one_call_of_openai_s():
-    with speaking.speaking(speaking.openai) as (app, url):
+    with formats.speaking(formats.openai) as (app, url):
         found = CASES["openai"].made(url).detect([Item(f"text {number} {BAD * (number % 2)}") for number in range(32)])
         assert [one[0].score > 0.5 for one in found] == [number % 2 == 1 for number in range(32)]
         assert len(app.seen) == 1
@@ -56,14 +56,14 @@ def test_a_compatible_server_may_have_names_of_its_own():
     def answer(asked: Asked) -> Any:
         return {"results": [{"category_scores": {"toxic": 0.8, "spam": 0.9, "other": 0.9}} for _ in asked.json["input"]]}
 
-    with speaking.speaking(answer) as (_, url):
+    with formats.speaking(answer) as (_, url):
         labels = {"toxic": ["toxicity", "harassment"], "spam": None}
         [findings] = kinds()["openai"].make("own", {"url": url, "labels": labels}).detect([Item("Hello.")])
         assert placed(findings) == {("toxicity", None): 0.8, ("harassment", None): 0.8}
 
 
 def test_perspective_tells_the_sentence_and_its_score_of_the_whole_counts_for_the_worst():
-    with speaking.speaking(speaking.perspective) as (app, url):
+    with formats.speaking(formats.perspective) as (app, url):
         detector = PERSPECTIVE.made(url, spans=True, attributes=["TOXICITY"], languages=["en", "de"])
         [findings] = detector.detect([Item(f"All is well. You are {BAD}. Bye.")])
         assert placed(findings) == {
@@ -78,7 +78,7 @@ def test_perspective_tells_the_sentence_and_its_score_of_the_whole_counts_for_th
 
 
 def test_a_span_in_mere_context_is_not_reported():
-    with speaking.speaking(speaking.perspective) as (_, url):
+    with formats.speaking(formats.perspective) as (_, url):
         text = f"You are {BAD}. Bye then."
         [findings] = PERSPECTIVE.made(url, spans=True, attributes=["TOXICITY"]).detect([Item(text, judged_from=14)])
         assert placed(findings) == {("toxicity", Span(14, 24)): 0.01}
@@ -87,16 +87,19 @@ def test_a_span_in_mere_context_is_not_reported():
 @pytest.mark.parametrize(("begin", "end"), [(0, 99), (5, 5), (9, 3)])
 def test_a_span_outside_the_text_is_an_error(begin: int, end: int):
     def answer(asked: Asked) -> Any:
-        honest = speaking.perspective(asked)
+        honest = formats.perspective(asked)
         honest["attributeScores"]["TOXICITY"]["spanScores"][0].update(begin=begin, end=end)
         return honest
 
-    with speaking.speaking(answer) as (_, url), pytest.raises(DetectorError, match="spanScores: expected spans within 12 char"):
+    with (
+        formats.speaking(answer) as (_, url),
+        pytest.raises(DetectorError, match="spanScores: expected spans within 12 char"),
+    ):
         PERSPECTIVE.made(url, spans=True, attributes=["TOXICITY"]).detect([Item("All is well.")])
 
 
 def test_azure_judges_harm_by_severity_and_shields_prompts_and_documents_by_who_speaks():
-    with speaking.speaking(speaking.azure) as (app, url):
+    with formats.speaking(formats.azure) as (app, url):
         detector = AZURE.made(url)
         text = f"ignore that, you {BAD} thing"
         found = {role: detector.detect([Item(text, role=role)])[0] for role in (Role.USER, Role.TOOL_RESULT, Role.ASSISTANT)}
@@ -109,13 +112,13 @@ def test_azure_judges_harm_by_severity_and_shields_prompts_and_documents_by_who_
 
 @pytest.mark.parametrize(("checks", "operation"), [(["harm"], "analyze"), (["attacks"], "shieldPrompt")])
 def test_azure_is_asked_only_what_the_policy_wants(checks: list[str], operation: str):
-    with speaking.speaking(speaking.azure) as (app, url):
+    with formats.speaking(formats.azure) as (app, url):
         AZURE.made(url, checks=checks).detect([Item("Hello.")])
         assert [asked.path for asked in app.seen] == [f"/contentsafety/text:{operation}"]
 
 
 def test_azure_s_blocklists_have_the_policy_s_categories_and_their_words_are_found_in_the_text():
-    with speaking.speaking(speaking.azure) as (_, url):
+    with formats.speaking(formats.azure) as (_, url):
         detector = AZURE.made(url, checks=["harm"], blocklists={"projects": "custom/project"})
         [findings] = detector.detect([Item("On Nightjar, and nightjar again.")])
         assert placed(findings) == {("custom/project", Span(3, 11)): 1.0, ("custom/project", Span(17, 25)): 1.0}
@@ -124,8 +127,8 @@ def test_azure_s_blocklists_have_the_policy_s_categories_and_their_words_are_fou
 
 def assessed(*assessments: Any, action: str = "GUARDRAIL_INTERVENED") -> Callable[[Asked], Any]:
     def answer(asked: Asked) -> Any:
-        speaking.bedrock(asked)
-        return {"usage": speaking.USAGE, "action": action, "outputs": [], "assessments": list(assessments)}
+        formats.bedrock(asked)
+        return {"usage": formats.USAGE, "action": action, "outputs": [], "assessments": list(assessments)}
 
     return answer
 
@@ -163,7 +166,7 @@ def test_every_policy_of_a_guardrail_has_its_findings():
         "invocationMetrics": {"guardrailProcessingLatency": 12},
     }
     labels = {"Diets": "custom/diet", "ticket": ["custom/ticket", "pii"]}
-    with speaking.speaking(assessed(assessment)) as (_, url):
+    with formats.speaking(assessed(assessment)) as (_, url):
         [findings] = BEDROCK.made(url, labels=labels).detect([Item("ann@example.org, darn NIGHTJAR AB-12")])
     assert placed(findings) == {
         ("topic", None): 1.0,
@@ -183,13 +186,13 @@ def test_every_policy_of_a_guardrail_has_its_findings():
 
 def test_a_prompt_attack_in_what_a_tool_brought_is_an_injection():
     attack = {"contentPolicy": {"filters": [{"type": "PROMPT_ATTACK", "confidence": "HIGH", "action": "BLOCKED"}]}}
-    with speaking.speaking(assessed(attack)) as (_, url):
+    with formats.speaking(assessed(attack)) as (_, url):
         [findings] = BEDROCK.made(url).detect([Item("Hello.", role=Role.TOOL_RESULT)])
     assert placed(findings) == {("injection", None): 1.0}
 
 
 def test_the_source_is_the_stage():
-    with speaking.speaking(speaking.bedrock) as (app, url):
+    with formats.speaking(formats.bedrock) as (app, url):
         detector = BEDROCK.made(url)
         detector.detect([Item("Hello.", Stage.INPUT), Item("Hello.", Stage.OUTPUT)])
         assert sorted(json.loads(asked.body)["source"] for asked in app.seen) == ["INPUT", "OUTPUT"]
@@ -197,7 +200,7 @@ def test_the_source_is_the_stage():
 
 def test_a_session_s_token_goes_with_the_signature(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-a-session")
-    with speaking.speaking(speaking.bedrock) as (app, url):
+    with formats.speaking(formats.bedrock) as (app, url):
         BEDROCK.made(url).detect([Item("Hello.")])
         assert app.seen[0].headers["x-amz-security-token"] == "token-of-a-session"
         assert "x-amz-security-token" in app.seen[0].headers["authorization"]
@@ -210,7 +213,7 @@ def test_a_guardrail_s_arn_is_one_step_of_the_path():
         assert asked.path == "/guardrail/arn%3Aaws%3Abedrock%3Aeu-west-1%3A123456789012%3Aguardrail%2Fgr1/version/3/apply"
         return {"action": "NONE", "assessments": []}
 
-    with speaking.speaking(answer) as (_, url):
+    with formats.speaking(answer) as (_, url):
         assert BEDROCK.made(url, guardrail=arn, version="3").detect([Item("Hello.")]) == [[]]
 
 
@@ -219,7 +222,7 @@ def test_a_key_of_bedrock_s_takes_the_place_of_a_signature():
         assert asked.headers["authorization"] == f"Bearer {KEY}"
         return {"action": "NONE", "assessments": []}
 
-    with speaking.speaking(answer) as (_, url):
+    with formats.speaking(answer) as (_, url):
         assert BEDROCK.made(url, key_env="SERVICE_KEY").detect([Item("Hello.")]) == [[]]
 
 
@@ -235,13 +238,16 @@ def test_the_region_decides_the_endpoint_and_none_is_an_error(monkeypatch: pytes
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_a_missing_key_of_aws_is_told_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(name)
-    with speaking.speaking(speaking.bedrock) as (app, url), pytest.raises(DetectorError, match=f"{name} is not set"):
+    with (
+        formats.speaking(formats.bedrock) as (app, url),
+        pytest.raises(DetectorError, match=f"{name} is not set"),
+    ):
         BEDROCK.made(url).detect([Item("Hello.")])
     assert app.seen == []
 
 
 def test_what_is_more_than_a_service_takes_is_asked_in_halves():
-    with speaking.speaking(speaking.azure) as (app, url):
+    with formats.speaking(formats.azure) as (app, url):
         app.faults.append(Fault(413))
         text = "fine " * 50 + BAD
         [findings] = AZURE.made(url, checks=["harm"]).detect([Item(text)])

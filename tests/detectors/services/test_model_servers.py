@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-import speaking
-from cases import CASES, ENVIRONMENT
-from speaking import BAD, KEY, Asked, Fault
+import service_formats as formats
+from service_cases import CASES, ENVIRONMENT
+from service_formats import BAD, KEY, Asked, Fault
 
 from guard.detectors.registry import kinds
 from guard.detectors.services.tensors import activated
 from guard.errors import DetectorError
+from guard.policy.load import loads
 from guard.values import Finding, Item, Span
 
 TEI = CASES["tei"]
@@ -34,9 +37,9 @@ def placed(findings: list[Finding]) -> dict[tuple[str, Span | None], float]:
 def test_a_batch_that_is_too_large_for_the_server_is_asked_in_halves():
     def answer(asked: Asked) -> Any:
         assert len(asked.json["inputs"]) <= 3
-        return speaking.tei(asked)
+        return formats.tei(asked)
 
-    with speaking.speaking(answer) as (app, url):
+    with formats.speaking(answer) as (app, url):
         app.faults.extend([Fault(413, b'{"error": "batch size", "error_type": "Validation"}')] * 2)
         found = TEI.made(url).detect([Item(f"{number} {BAD * (number == 3)}") for number in range(6)])
         assert [one[0].score > 0.5 for one in found] == [number == 3 for number in range(6)]
@@ -47,9 +50,9 @@ def test_a_text_of_too_many_tokens_is_cut_in_two():
 
     def answer(asked: Asked) -> Any:
         asked_for.extend(len(text) for [text] in asked.json["inputs"])
-        return speaking.tei(asked)
+        return formats.tei(asked)
 
-    with speaking.speaking(answer) as (app, url):
+    with formats.speaking(answer) as (app, url):
         long = "语" * 600 + BAD
         app.faults.append(Fault(413, b'{"error": "inputs must have less than 512 tokens", "error_type": "Validation"}'))
         [findings] = TEI.made(url).detect([Item(long)])
@@ -59,19 +62,25 @@ def test_a_text_of_too_many_tokens_is_cut_in_two():
 
 
 def test_a_short_text_that_is_refused_as_too_long_is_an_error_with_a_way_out():
-    with speaking.speaking(speaking.tei) as (app, url), pytest.raises(DetectorError, match=r"413; .*lower `longest`"):
+    with (
+        formats.speaking(formats.tei) as (app, url),
+        pytest.raises(DetectorError, match=r"413; .*lower `longest`"),
+    ):
         app.faults.extend([Fault(413)] * 20)
         TEI.made(url).detect([Item("Hello.")])
 
 
 def test_a_server_without_a_classifier_says_so():
-    with speaking.speaking(speaking.tei) as (app, url), pytest.raises(DetectorError, match=r"424; .*no sequence classifier"):
+    with (
+        formats.speaking(formats.tei) as (app, url),
+        pytest.raises(DetectorError, match=r"424; .*no sequence classifier"),
+    ):
         app.faults.append(Fault(424))
         TEI.made(url).detect([Item("Hello.")])
 
 
 def test_labels_that_speak_for_themselves_need_no_map():
-    with speaking.speaking(speaking.tei) as (_, url):
+    with formats.speaking(formats.tei) as (_, url):
         [findings] = kinds()["tei"].make("own", {"url": url}).detect([Item(BAD)])
         assert placed(findings) == {("toxicity", None): 0.93}
 
@@ -90,7 +99,7 @@ def test_a_row_becomes_scores_by_the_activation(activation: str):
     def answer(_: Asked) -> Any:
         return {"outputs": [{"name": "out", "datatype": "FP32", "shape": [1, 2], "data": row}]}
 
-    with speaking.speaking(answer) as (_, url):
+    with formats.speaking(answer) as (_, url):
         detector = TRITON.made(url, activation=activation, labels=["toxicity", ["hate", "harassment"]], model_version="2")
         [findings] = detector.detect([Item("Hello.")])
     assert placed(findings) == {("toxicity", None): scores[0], ("hate", None): scores[1], ("harassment", None): scores[1]}
@@ -103,7 +112,10 @@ def test_extreme_logits_are_scores_too():
 
 
 def test_numbers_beyond_0_and_1_are_no_probabilities():
-    with speaking.speaking(speaking.triton) as (_, url), pytest.raises(DetectorError, match="as `activation` is `none`"):
+    with (
+        formats.speaking(formats.triton) as (_, url),
+        pytest.raises(DetectorError, match="as `activation` is `none`"),
+    ):
         TRITON.made(url, activation="none").detect([Item("Hello.")])
 
 
@@ -119,7 +131,7 @@ def test_tensors_have_the_names_and_shapes_that_the_policy_gives():
         return {"outputs": [other, {"name": "p", "datatype": "FP64", "shape": [1], "data": [[0.75]]}]}
 
     options = {"input": "texts", "shape": "[n]", "output": "p", "labels": ["toxicity"], "activation": "none"}
-    with speaking.speaking(answer) as (_, url):
+    with formats.speaking(answer) as (_, url):
         detector = TRITON.made(url, key_env="SERVICE_KEY", model_version="7", **options)
         assert placed(detector.detect([Item("Hello.")])[0]) == {("toxicity", None): 0.75}
 
@@ -195,7 +207,7 @@ def test_any_json_classifier_is_read_by_its_mapping(name: str):
         return answered
 
     assert kinds()["http"].check({"url": "http://host/x", **options}) == []
-    with speaking.speaking(answer) as (_, url):
+    with formats.speaking(answer) as (_, url):
         detector = kinds()["http"].make("own", {"url": url, **options})
         assert placed(detector.detect([Item(TEXT)])[0]) == found
         assert {category for category, _ in found} <= set(detector.categories)
@@ -211,14 +223,14 @@ def test_a_get_request_carries_the_text_in_its_query():
 
     options = {"method": "GET", "params": {"q": "{text}", "v": 2}, "score": "p", "category": "toxicity"}
     more = {"headers": {"X-Team": "safety"}, "key_env": "SERVICE_KEY", "key_prefix": "Key "}
-    with speaking.speaking(answer) as (_, url):
+    with formats.speaking(answer) as (_, url):
         [findings] = kinds()["http"].make("own", {"url": f"{url}/x?model=m", **options, **more}).detect([Item(TEXT)])
         assert placed(findings) == {("toxicity", None): 0.5}
 
 
 def test_a_batch_is_as_large_as_the_policy_says():
     options = CASES["http"]
-    with speaking.speaking(options.answer) as (app, url):
+    with formats.speaking(options.answer) as (app, url):
         options.made(url, batch=2).detect([Item(f"text {number}") for number in range(5)])
         assert sorted(len(json.loads(asked.body)["inputs"]) for asked in app.seen) == [1, 2, 2]
 
@@ -229,5 +241,21 @@ def test_a_batch_is_as_large_as_the_policy_says():
 )
 def test_places_outside_the_text_are_an_error(entry: Any):
     options = {"body": {"q": "{text}"}, "score": "p", "start": "at[0]", "end": "at[1]", "category": "toxicity"}
-    with speaking.speaking(lambda _: {"p": 0.5, **entry}) as (_, url), pytest.raises(DetectorError, match=r"start|end"):
+    with formats.speaking(lambda _: {"p": 0.5, **entry}) as (_, url), pytest.raises(DetectorError, match=r"start|end"):
         kinds()["http"].make("own", {"url": url, **options}).detect([Item("Hello.")])
+
+
+def test_the_guide_s_mapping_sends_and_reads_what_the_guide_says():
+    page = (Path(__file__).parents[3] / "docs/hosted-classifiers.md").read_text()
+    [policy] = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "use: http" in block]
+    [answered] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    def answer(asked: Asked) -> Any:
+        assert asked.json == {"documents": ["Bad.", "Good."], "options": {"language": "en"}}
+        assert (asked.headers["x-api-key"], asked.headers["x-team"]) == (KEY, "safety")
+        return json.loads(answered)
+
+    options = loads(policy, kinds(), name="page").detectors["ours"].options
+    with formats.speaking(answer) as (_, url):
+        detector = kinds()["http"].make("own", {**options, "url": url, "key_env": "SERVICE_KEY"})
+        assert [placed(found) for found in detector.detect([Item("Bad."), Item("Good.")])] == [{("toxicity", None): 0.91}, {}]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cases import CASES, ENVIRONMENT, Case
-from speaking import BAD, KEY, Asked, Fault, Speaking, speaking
+from service_cases import CASES, ENVIRONMENT, Case
+from service_formats import BAD, KEY, Asked, Fault, Speaking, speaking
 
 from guard.detectors.registry import kinds
 from guard.engine import Guard

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cases import CASES
-from speaking import KEY
+from service_cases import CASES
+from service_formats import KEY
 
 from guard.detectors.registry import kinds
 from guard.errors import PolicyError

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from cases import CASES, ENVIRONMENT, Case
-from speaking import BAD, KEY, Speaking, speaking
+from service_cases import CASES, ENVIRONMENT, Case
+from service_formats import BAD, KEY, Speaking, speaking
 
 from guard.detectors.registry import kinds
-from guard.engine import Guard
+from guard.engine import Guard, new_exchange
 from guard.errors import DetectorError
 from guard.policy.load import loads
 from guard.values import Action, Finding, Item, Location, Role, Stage
@@ -172,3 +172,22 @@ def test_a_server_of_one_s_own_is_not_sent_the_service_s_usual_key(server: Serve
         kinds()[case.use].make("own", {"url": url + case.path}).detect([Item(GOOD)])
     assert KEY not in str(app.seen)
     app.wrong.clear()
+
+
+@pytest.mark.parametrize("use", ["openai", "tei"])
+def test_a_stream_is_judged_window_by_window_and_nothing_unjudged_leaves(server: Server):
+    case, app, url = server
+    rule = {"id": "kind", "detect": "asked", "category": case.finds, "threshold": 0.7, "action": "block"}
+    detector = {"use": case.use, **case.at(url, after=20, most=60, context=20)}
+    policy = {"version": 1, "name": "tested", "detectors": {"asked": detector}, "rules": [rule]}
+    guard = Guard(loads(json.dumps(policy), kinds()))
+
+    async def pieces() -> AsyncIterator[str]:
+        for piece in f"All is well here, my friend. {WORSE} And so on. ".split(" "):
+            yield f"{piece} "
+
+    async def released() -> str:
+        return "".join([piece async for piece in guard.guard_stream(pieces(), new_exchange(), lambda _: "[no]")])
+
+    assert asyncio.run(released()) == "All is well here, my friend. [no]"
+    assert len(app.seen) >= 2

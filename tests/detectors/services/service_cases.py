@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import speaking
+import service_formats as formats
 
 from guard.detectors.registry import kinds
 from guard.values import Detector
 
 ENVIRONMENT = {
-    "SERVICE_KEY": speaking.KEY,
+    "SERVICE_KEY": formats.KEY,
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-    "AWS_SECRET_ACCESS_KEY": speaking.KEY,
+    "AWS_SECRET_ACCESS_KEY": formats.KEY,
     "AWS_REGION": "eu-west-1",
 }
 
@@ -30,7 +30,7 @@ class Case:
     """
 
     use: str
-    answer: Callable[[speaking.Asked], Any]
+    answer: Callable[[formats.Asked], Any]
     finds: str
     longest: int
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -57,12 +57,12 @@ MAPPING = {
 CASES = {
     case.use: case
     for case in (
-        Case("openai", speaking.openai, "harassment", 8_000, {"key_env": "SERVICE_KEY"}, "/v1"),
-        Case("perspective", speaking.perspective, "toxicity/severe", 5_000, {"key_env": "SERVICE_KEY"}),
-        Case("azure-content-safety", speaking.azure, "hate", 10_000, {"key_env": "SERVICE_KEY"}),
-        Case("bedrock-guardrails", speaking.bedrock, "harassment", 12_000, {"guardrail": "gr1"}),
-        Case("http", speaking.labelled, "toxicity", 2_000, MAPPING, "/classify"),
-        Case("triton", speaking.triton, "toxicity", 1_000, {"model": "tox", "labels": ["toxicity", None]}),
-        Case("tei", speaking.tei, "toxicity", 1_000, {"labels": {"toxic": "toxicity", "neutral": None}}),
+        Case("openai", formats.openai, "harassment", 8_000, {"key_env": "SERVICE_KEY"}, "/v1"),
+        Case("perspective", formats.perspective, "toxicity/severe", 5_000, {"key_env": "SERVICE_KEY"}),
+        Case("azure-content-safety", formats.azure, "hate", 10_000, {"key_env": "SERVICE_KEY"}),
+        Case("bedrock-guardrails", formats.bedrock, "harassment", 12_000, {"guardrail": "gr1"}),
+        Case("http", formats.labelled, "toxicity", 2_000, MAPPING, "/classify"),
+        Case("triton", formats.triton, "toxicity", 1_000, {"model": "tox", "labels": ["toxicity", None]}),
+        Case("tei", formats.tei, "toxicity", 1_000, {"labels": {"toxic": "toxicity", "neutral": None}}),
     )
 }
