@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
-from guard.detectors.catalogue import basic, cascades, images, judges, meaning, models, rules, services
+from guard.detectors.catalogue import basic, cascades, images, judges, meaning, models, presidio_kind, rules, services
 from guard.errors import DetectorError, TenetError
 from guard.policy.model import DetectorConfig, Kind
 from guard.values import Detector
 
 ENTRY_POINT_GROUP = "tenet.detectors"
 
-_FAMILIES = (basic, rules, models, meaning, images, judges, services, cascades)
+_FAMILIES = (basic, rules, models, presidio_kind, meaning, images, judges, services, cascades)
 _OWN: dict[str, Kind] = {kind.use: kind for family in _FAMILIES for kind in family.KINDS}
 
 
