@@ -90,6 +90,7 @@ KINDS: tuple[Kind, ...] = (
             "blocklists": Option("mapping", "for each blocklist of the resource to apply: the category of its words"),
             "api_version": Option("string", "the API's version; 2024-09-01 where absent"),
         },
+        spans=True,
         licence="Microsoft's terms",
     ),
     _kind(
