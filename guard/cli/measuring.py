@@ -82,6 +82,8 @@ def _built(name: str, configs: Mapping[str, DetectorConfig], kinds: Mapping[str,
 def _measured(name: str, use: str, make: Callable[[], Detector]) -> Measured:
     try:
         detector = make()
+        if detector.needs.media:
+            return Measured(name, use, None, "it judges images, and no texts")
         seconds = [_seconds(detector, text) for text in _TEXTS]
     except TenetError as error:
         return Measured(name, use, None, str(error))

@@ -19,6 +19,7 @@ from guard.errors import TenetError
 from guard.scanning import scan as scanning
 from guard.scanning.judging import Question
 from guard.scanning.scan import Ended, Settings
+from guard.scanning.summary import most_frequent
 from guard.values import Role, Stage
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -147,4 +148,4 @@ def _summary(ended: Ended, settings: Settings) -> str:
 def _counted(title: str, counts: Counter[str]) -> list[str]:
     if not counts:
         return []
-    return [f"{title}:", *(f"  {name:<32} {count:>12,}" for name, count in counts.most_common())]
+    return [f"{title}:", *(f"  {name:<32} {count:>12,}" for name, count in most_frequent(counts))]

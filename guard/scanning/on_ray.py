@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,7 +150,8 @@ def _started() -> Any:  # noqa: ANN401
     import ray
     import ray.data
 
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
+    with _quiet():
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
@@ -158,6 +160,20 @@ def _started() -> Any:  # noqa: ANN401
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     return ray
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the terminal what Ray's own processes say while they start, such as that they will say nothing."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _absolute(policy: str) -> str:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from guard.errors import TenetError
 from guard.scanning.checkpoint import Checkpoint, Command, read_checkpoint, sync_folder
@@ -17,11 +18,11 @@ from guard.scanning.records import Judged, Position
 from guard.scanning.summary import Summary
 from guard.scanning.tables import write_table
 
-_CHECKPOINT_SECONDS = 1.0
+_CHECKPOINT_SECONDS = 0.25
 
 
 class Output:
-    """Takes results in order.
+    """Takes results in order. A context manager, so that its file is closed.
 
     Attributes:
         position: Where the next record begins.
@@ -53,6 +54,13 @@ class Output:
         if not self._finished:
             self._open()
         self._written = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._finished:
+            self._file.close()
 
     @property
     def done(self) -> bool:

@@ -31,34 +31,35 @@ class Pace:
 
     async def run(self, work: Callable[[], Awaitable[T]], *, went_well: Callable[[T], bool]) -> T:
         """Do `work` in company, and once more alone where it did not go well."""
-        before = self._round
-        result = await self._within(work, alone=False)
+        result, began = await self._within(work, alone=False)
         if went_well(result):
             self.limit = min(self._most, self.limit + 1 / self.limit)
             return result
-        slowed = self._slow_down(before)
-        result = await self._within(work, alone=True)
+        slowed = self._slow_down(began)
+        result, _ = await self._within(work, alone=True)
         if slowed and not went_well(result):
             self.limit = min(self._most, 2 * self.limit)  # it was not the company
         return result
 
-    def _slow_down(self, before: int) -> bool:
-        """Halve the company, unless that was done since this work began."""
-        if before != self._round or self.limit <= 1:
+    def _slow_down(self, began: int) -> bool:
+        """Halve the company, unless that was done since the round in which this work began."""
+        if began != self._round or self.limit <= 1:
             return False
         self._round += 1
         self.limit = max(1.0, self.limit / 2)
         return True
 
-    async def _within(self, work: Callable[[], Awaitable[T]], *, alone: bool) -> T:
+    async def _within(self, work: Callable[[], Awaitable[T]], *, alone: bool) -> tuple[T, int]:
+        """Do `work` when it is its turn; return with its result the round in which it began."""
         if self._waiting or not self._has_room(alone):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((turn, alone))
             await turn
         else:
             self._running += self._weight(alone)
+        began = self._round
         try:
-            return await work()
+            return await work(), began
         finally:
             self._running -= self._weight(alone)
             self._admit()

@@ -97,10 +97,10 @@ def scan(
     command = _command(settings, guard)
     with locked(out.with_name(out.name + ".lock")):
         try:
-            output = Output(out, command, overwrite=settings.overwrite, resumes=source.resumes)
-            if not output.done and not _run(settings, source, guard, output, watch, stopped):
-                return Ended(output.summary, guard.policy.digest, stopped=True, resumes=source.resumes)
-            output.finish()
+            with Output(out, command, overwrite=settings.overwrite, resumes=source.resumes) as output:
+                if not output.done and not _run(settings, source, guard, output, watch, stopped):
+                    return Ended(output.summary, guard.policy.digest, stopped=True, resumes=source.resumes)
+                output.finish()
         except OSError as error:
             raise TenetError(
                 f"{out}: cannot go on: {error.strerror or type(error).__name__}; the same command goes on later"

@@ -22,6 +22,11 @@ class _Counted(msgspec.Struct):
 
 class _Category(msgspec.Struct):
     category: str
+    score: float
+
+
+LIKELY = 0.5
+"""The score from which on a category counts as found; rules have thresholds of their own."""
 
 
 @dataclass(slots=True)
@@ -33,7 +38,7 @@ class Summary:
         broken: Those that could not be judged.
         actions: How many got each action.
         rules: How many each rule fired on.
-        categories: How many each category was found in, whether or not a rule fired.
+        categories: How many each category was found in with a score of at least `LIKELY`, whether or not a rule fired.
         failed: How many each detector gave no verdict on.
     """
 
@@ -59,18 +64,23 @@ class Summary:
             return
         self.actions[counted.action] += 1
         self.rules.update(counted.rules)
-        self.categories.update({finding.category for finding in counted.findings})
+        self.categories.update({finding.category for finding in counted.findings if finding.score >= LIKELY})
         self.failed.update(counted.failed)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as plain JSON values, the most frequent first."""
-        counters = {name: dict(getattr(self, name).most_common()) for name in _COUNTERS}
+        counters = {name: dict(most_frequent(getattr(self, name))) for name in _COUNTERS}
         return {"records": self.records, "broken": self.broken, **counters}
 
     @classmethod
     def from_dict(cls, counts: Mapping[str, Any]) -> Summary:
         """Return what `as_dict` gave."""
         return cls(counts["records"], counts["broken"], *(Counter(counts[name]) for name in _COUNTERS))
+
+
+def most_frequent(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Return the counts, the highest first, equal ones by name."""
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
 _COUNTERS = ("actions", "rules", "categories", "failed")
