@@ -29,7 +29,7 @@ from guard.runtime.served import Served
 from guard.runtime.trace import Explanation, Outcome, Step, Trace, complete, tracing
 from guard.streaming import ChoiceJudge
 from guard.text_stream import TextStream
-from guard.values import Decision, Detector, Exchange, Item, Location, Role, Runs, ScanningDetector, Stage
+from guard.values import Action, Decision, Detector, Exchange, Item, Location, Role, Runs, ScanningDetector, Stage
 
 
 class Guard:
@@ -135,14 +135,21 @@ class Guard:
         """
         stage = Stage(stage)
         media = (_image(data, stage, role),)
-        return (await self.judge((), stage, exchange or new_exchange(), media)).decision
+        return self._whole(await self.judge((), stage, exchange or new_exchange(), media))
 
     def check_image_sync(
         self, data: bytes, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None, exchange: Exchange | None = None
     ) -> Decision:
         """Do the same as `check_image`, for callers without an event loop."""
         stage = Stage(stage)
-        return self.judge_sync((), stage, exchange or new_exchange(), (_image(data, stage, role),)).decision
+        return self._whole(self.judge_sync((), stage, exchange or new_exchange(), (_image(data, stage, role),)))
+
+    def _whole(self, judged: Judgement) -> Decision:
+        """Return the decision on an image, which is blocked where a rule would redact something in it."""
+        decision = judged.decision
+        if not judged.unredactable:
+            return decision
+        return replace(decision, action=Action.BLOCK, message=decision.message or self.policy.message)
 
     def explain(self, text: str, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None) -> Explanation:
         """Return what the policy says about one text, with every detector asked, and what of that would have been spared."""

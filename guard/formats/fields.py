@@ -21,8 +21,8 @@ best_of stop user safety_identifier prompt_cache_key prompt_cache_retention meta
 typical_p presence_penalty frequency_penalty repetition_penalty max_tokens min_tokens max_completion_tokens max_new_tokens
 logprobs top_logprobs logit_bias stream stream_options include_usage include_obfuscation response_format json_schema schema
 prediction web_search_options user_location approximate search_context_size inputs parameters details ignore_eos
-mask background moderation output_format output_compression partial_images partial_image_index quality size style input_fidelity
-skip_special_tokens guided_json guided_regex guided_choice chat_template_kwargs extra_body include_reasoning keep_alive options
+image mask background moderation output_format output_compression partial_images partial_image_index quality size style
+input_fidelity skip_special_tokens guided_json guided_regex guided_choice chat_template_kwargs extra_body include_reasoning keep_alive options
 think
 """
 _SCHEMA_KEYWORDS = """

@@ -217,7 +217,7 @@ class MappedFormat:
             return []
         found: list[Piece] = []
         walk.strings(tree, "", "", found)
-        known = {step for selector in named for step in selector if isinstance(step, str)}
+        known = {step for selector in (*named, *self._media) for step in selector if isinstance(step, str)}
         taken = {piece.pointer for piece in selected}
         return [piece for piece in found if piece.pointer not in taken and not (piece.key and piece.text in known)]
 
