@@ -129,8 +129,14 @@ def detectors(
     policy: Annotated[str, typer.Option("--policy", help="Measure the detectors that this policy declares.")] = "",
     measure: Annotated[bool, typer.Option("--measure", help="Measure the time for a text on this machine.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    options: Annotated[bool, typer.Option("--options", help="Print every option of every kind, as a page in Markdown.")] = False,
 ) -> None:
     """List the kinds of detectors: installed or not, licence, size, what they find, where texts go."""
+    if options:
+        from guard.cli.options_page import print_options
+
+        print_options()
+        return
     from guard.cli.detectors import list_detectors
 
     list_detectors(policy, measure=measure, json_output=json_output)
