@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guard.detectors.catalogue.late import late
+from guard.detectors.catalogue.late import fixed, late
 from guard.policy.model import Kind, Option
 
 _ENCODER = "encoder"
@@ -30,6 +30,31 @@ KINDS: tuple[Kind, ...] = (
             "after": Option("integer", "characters after which a window may end at a sentence", minimum=1, maximum=10_000),
             "most": Option("integer", "characters that a window has at most", minimum=40, maximum=10_000),
             "context": Option("integer", "characters before a window that are read with it", minimum=0, maximum=10_000),
+        },
+    ),
+    Kind(
+        use="groundedness",
+        summary="sentences of an answer that the documents in its request don't support",
+        make=late("guard.detectors.meaning.groundedness", "make"),
+        categories=fixed(("ungrounded",)),
+        check=late("guard.detectors.meaning.groundedness", "check"),
+        reach="window",
+        extra=_ENCODER,
+        modules=_MODULES,
+        licence=_LICENCE,
+        refers=lambda options: (options["judge"],) if isinstance(options.get("judge"), str) else (),
+        options={
+            "context": Option(
+                "mapping", "where the documents are: `roles`, and `at`: JSON pointers into the request, `*` for any one segment"
+            ),
+            "without_context": Option(
+                "string", "what becomes of an answer without documents; `pass` where absent", choices=("pass", "flag")
+            ),
+            "judge": Option("string", "the name of a detector that is asked about uncertain sentences"),
+            "low": Option("number", "the lowest score that is uncertain; 0.2 where absent", minimum=0, maximum=1),
+            "high": Option("number", "the highest score that is uncertain; 0.8 where absent", minimum=0, maximum=1),
+            "after": Option("integer", "characters after which a window may end at a sentence", minimum=1, maximum=10_000),
+            "most": Option("integer", "characters that a window has at most", minimum=40, maximum=10_000),
         },
     ),
 )
