@@ -107,12 +107,23 @@ def redactions(fired_rules: Fired) -> tuple[Redaction, ...]:
 def strictest(first: Redactor, second: Redactor) -> Redactor:
     """Return the redactor that tells less: label before mask before hash; of two masks, the one that keeps less.
 
-    The order of the two makes no difference.
+    Presidio's operators rank among them: `redact` and `replace` with labels, `mask` with masks, `hash` with hashes; `encrypt`
+    comes last, because it keeps everything for whoever has the key. The order of the two makes no difference.
     """
-    return min(first, second, key=lambda redactor: (_STRICTNESS[redactor.kind], redactor.keep, redactor.label))
+    return min(first, second, key=_telling)
 
 
-_STRICTNESS = {"label": 0, "mask": 1, "hash": 2}
+def _telling(redactor: Redactor) -> tuple[int, int, str, str, str, str]:
+    """Return what sorts redactors by how much they tell; redactors that differ differ here too."""
+    how = redactor.operator or redactor.kind
+    params = dict(redactor.params)
+    kept = _MUCH - int(params["chars_to_mask"]) if "chars_to_mask" in params else redactor.keep
+    return _STRICTNESS[how], kept, redactor.kind, redactor.label, repr((how, redactor.params)), redactor.key_env
+
+
+_STRICTNESS = {"label": 0, "redact": 0, "replace": 0, "mask": 1, "hash": 2, "encrypt": 3}
+_MUCH = 1_000_000
+"""A mask that hides a number of characters, however many, may keep more than one that keeps a number of them."""
 
 
 def _without_exceptions(rule: Rule, found: Sequence[Finding], exceptions: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from guard.policy.model import DetectorConfig, Mapped, Policy, Rule
+from guard.policy.model import DetectorConfig, Mapped, Policy, Redactor, Rule
 from guard.runtime.settings import RuntimeSettings
 
 
@@ -76,10 +76,15 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "threshold": float(rule.threshold),
         "action": rule.action.word,
         "message": rule.message,
-        "redact": [rule.redact.kind, rule.redact.keep, rule.redact.label],
+        "redact": _redactor(rule.redact),
         "roles": sorted(rule.roles),
         "when": rule.when.source if rule.when else "",
         "turns": rule.turns,
         "overrides": sorted(rule.overrides),
         "on_error": rule.on_error.word,
     }
+
+
+def _redactor(redactor: Redactor) -> list[Any]:
+    described = [redactor.kind, redactor.keep, redactor.label]
+    return [*described, redactor.operator, dict(redactor.params), redactor.key_env] if redactor.operator else described

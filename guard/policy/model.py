@@ -29,14 +29,20 @@ class Redactor:
     """How a span is made unreadable.
 
     Attributes:
-        kind: `label` ([EMAIL]), `mask` (****1111) or `hash` (a keyed digest).
+        kind: `label` ([EMAIL]), `mask` (****1111), `hash` (a keyed digest) or `presidio` (an operator of its anonymizer).
         keep: For `mask`: how many characters stay readable at the end.
         label: For `label`: the word to use; empty means the category's kind.
+        operator: For `presidio`: which.
+        params: For `presidio`: what the policy says about the operator, by name.
+        key_env: For `presidio`: the environment variable with the key of `encrypt` or `hash`.
     """
 
     kind: str = "label"
     keep: int = 0
     label: str = ""
+    operator: str = ""
+    params: tuple[tuple[str, str | int | bool], ...] = ()
+    key_env: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from guard import categories
 from guard.errors import Problem
 from guard.policy.conditions import BadCondition, CelCondition, Fault, compile_condition
 from guard.policy.merge import Draft, Merged, is_true, items, members, without_invalid, word
-from guard.policy.model import DetectorConfig, Kind, Redactor, Rule, reported
+from guard.policy.model import DetectorConfig, Kind, Rule, reported
 from guard.policy.node import Node, quoted
+from guard.policy.redactors import check_redactor, redactor
 from guard.policy.schema import ROLE_WORDS, RULE, default_roles
 from guard.policy.shapes import did_you_mean
 from guard.values import Action, Role, Stage
@@ -107,10 +108,7 @@ class RuleBuilder:
                 problems.append(
                     draft.keys.get(name, fields[name]).problem(f"`{name}` only with {actions[0]}", f"action {action}", hint)
                 )
-        redact = members(fields.get("redact"))
-        for name, kind in (("keep", "mask"), ("label", "label")):
-            if name in redact and (word(redact, "with") or "label") != kind:
-                problems.append(redact[name].problem(f"`{name}` only with `{kind}`", f"`{word(redact, 'with')}`"))
+        check_redactor(fields.get("redact"), problems)
 
     def _condition(self, draft: Draft) -> CelCondition | None:
         node = draft.fields.get("when")
@@ -138,7 +136,6 @@ def _rule(name: str, given: dict[str, Any], defaults: dict[str, Any], condition:
     action = Action[given["action"].upper()]
     roles = frozenset[Role]().union(*(ROLE_WORDS[role] for role in given["roles"])) if "roles" in given else None
     on_error = Action[given.get("on_error", defaults.get("on_error", "block")).upper()]
-    redact = given.get("redact", {})
     return Rule(
         id=name,
         on=frozenset(Stage(stage) for stage in given.get("on", ("input", "output"))),
@@ -149,7 +146,7 @@ def _rule(name: str, given: dict[str, Any], defaults: dict[str, Any], condition:
         roles=roles if roles is not None else default_roles(given["category"]),
         principle=given.get("principle", ""),
         message=given.get("message", defaults.get("message", "")),
-        redact=Redactor(redact.get("with", "label"), redact.get("keep", 0), redact.get("label", "")),
+        redact=redactor(given.get("redact", {})),
         when=condition,
         turns=given.get("turns", "all"),
         overrides=tuple(rule for rule in given.get("overrides", ()) if rule not in gone),

@@ -62,15 +62,33 @@ PRINCIPLE = Record(
     }
 )
 
+REDACT_PARAMS = Record(
+    {
+        "masking_char": Field(
+            Text("one character", r"(?s).", longest=1), "with `mask`: what stands for each character; `*` where absent"
+        ),
+        "chars_to_mask": Field(Number(1, 100_000, integer=True), "with `mask`: how many characters; all where absent"),
+        "from_end": Field(Truth(), "with `mask`: whether they are counted from the end"),
+        "new_value": Field(Text("a text of at most 200 characters", longest=200), "with `replace`: what stands there instead"),
+        "hash_type": Field(Word(("sha256", "sha512")), "with `hash`: the function; `sha256` where absent"),
+    }
+)
+
 REDACT = Record(
     {
         "with": Field(
-            Word(("label", "mask", "hash"), later={"token": "use hash"}),
-            "how it is made unreadable: [EMAIL], ****1111 or a digest",
+            Word(("label", "mask", "hash", "presidio"), later={"token": "use hash"}),
+            "how it is made unreadable: [EMAIL], ****1111, a digest, or by Presidio's anonymizer",
         ),
         "keep": Field(Number(0, 16, integer=True), "with `mask`: how many characters stay readable at the end"),
         "label": Field(
             Text("a word of letters, digits, `-` and `_`", r"[A-Za-z0-9_-]{1,32}"), "with `label`: the word in the brackets"
+        ),
+        "operator": Field(Word(("mask", "replace", "redact", "hash", "encrypt")), "with `presidio`: its operator"),
+        "params": Field(REDACT_PARAMS, "with `presidio`: the operator's parameters"),
+        "key_env": Field(
+            Text("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*", longest=200),
+            "with `presidio`: where the key of `encrypt` or `hash` is",
         ),
     },
     word="with",
