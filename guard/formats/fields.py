@@ -22,8 +22,8 @@ typical_p presence_penalty frequency_penalty repetition_penalty max_tokens min_t
 logprobs top_logprobs logit_bias stream stream_options include_usage include_obfuscation response_format json_schema schema
 prediction web_search_options user_location approximate search_context_size inputs parameters details ignore_eos
 image mask background moderation output_format output_compression partial_images partial_image_index quality size style
-input_fidelity skip_special_tokens guided_json guided_regex guided_choice chat_template_kwargs extra_body include_reasoning keep_alive options
-think
+input_fidelity skip_special_tokens guided_json guided_regex guided_choice chat_template_kwargs extra_body include_reasoning
+keep_alive options think
 """
 _SCHEMA_KEYWORDS = """
 $schema $ref $defs definitions properties items required enum const default description title additionalProperties

@@ -87,6 +87,8 @@ def test_what_means_the_same_has_the_same_digest(old: str, new: str) -> None:
         ("    id: r", "    id: r\n    on_error: flag"),
         ("    id: r", "    id: r\n    principle: kind"),
         ("version: 1", "version: 1\nroutes: {unknown: pass}"),
+        ("version: 1", "version: 1\nroutes: {media: reject}"),
+        ("version: 1", "version: 1\nroutes: {mapped: [{path: /a, input: b, output: [], media: c}]}"),
     ],
 )
 def test_what_changes_behaviour_changes_the_digest(old: str, new: str) -> None:
