@@ -185,10 +185,10 @@ def test_granite_guardian_s_answers_are_read(family: str, answer: str, unsafe: b
 
 
 def test_granite_guardian_s_score_is_read_behind_its_reasoning() -> None:
-    tokens = [{"<think>no</think><score>": 1.0}, {" yes": 0.7, " no": 0.3}, {" </score>": 1.0}]
-    assert found(chat("<think>no</think><score> yes </score>", tokens), family="granite-guardian-3.3") == {
-        "harmful-response": 0.7
-    }
+    thought = "<think>is it <score> no </score>?</think>"
+    tokens = [{thought: 1.0}, {"<score>": 1.0}, {" yes": 0.7, " no": 0.3}, {" </score>": 1.0}]
+    told = chat(f"{thought}<score> yes </score>", tokens)
+    assert found(told, family="granite-guardian-3.3") == {"harmful-response": 0.7}
 
 
 @pytest.mark.parametrize(

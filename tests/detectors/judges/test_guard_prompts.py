@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.detectors.judges.conversation import Turn, plain, turns
@@ -124,6 +124,7 @@ RAW: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("family", RAW)
+@settings(deadline=None)
 @given(question=TEXT, answer=TEXT)
 def test_no_text_forges_a_part_of_a_prompt(family: str, question: str, answer: str) -> None:
     def built(asked: str, answered: str) -> str:
@@ -139,6 +140,7 @@ def words(text: str) -> str:
     return re.sub("[\\s>\ud800-\udfff\ufffd]", "", text)
 
 
+@settings(deadline=None)
 @given(text=TEXT)
 def test_a_neutral_text_stays_as_it_is_and_says_the_same_words(text: str) -> None:
     assert plain(plain(text)) == plain(text)
