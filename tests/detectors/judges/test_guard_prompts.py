@@ -42,7 +42,9 @@ def test_the_prompts_are_the_published_ones() -> None:
 def test_a_user_s_words_are_judged_as_the_user_s() -> None:
     assert "in 'User' messages" in prompt("llama-guard-3", BREAD)
     assert "ONLY THE LAST User in" in prompt("llama-guard-3", BREAD)
-    assert "whether the assistant message is harmful" in prompt("granite-guardian-3", BREAD, Turn("assistant", "x"), label="harm")
+    assert "whether the assistant message to the user message is harmful" in prompt(
+        "granite-guardian-3", BREAD, Turn("assistant", "x"), label="harm"
+    )
 
 
 def test_a_server_s_template_is_told_the_risk_as_it_wants_it() -> None:
