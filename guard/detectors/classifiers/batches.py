@@ -20,7 +20,7 @@ MOST_TOKENS = 4096
 """Tokens of one call, padding included: what attention needs at once grows with them."""
 
 ALIKE, SHORT = 1.2, 4
-"""A row longer than the group's shortest by more than this factor and so many tokens begins another: padding costs what text does."""
+"""A row longer than the group's shortest by more than this factor and so many tokens begins another: padding costs like text."""
 
 BLOCK = 8 * MOST_ROWS
 """Rows that are sorted by length together; more would hold more of a long text in memory."""
