@@ -16,6 +16,7 @@ from typing import Any
 from guard.detectors.presidio.analyzer import Analyzer, Found, load
 from guard.detectors.presidio.entities import category_of
 from guard.detectors.presidio.expressions import TooSlow
+from guard.detectors.presidio.languages import changed
 from guard.detectors.presidio.options import OVERLAP, SIZE, Wanted, categories_of, wanted
 from guard.detectors.running import Threaded
 from guard.errors import DetectorError
@@ -102,7 +103,7 @@ def make(name: str, options: Mapping[str, Any]) -> PresidioDetector:
         DetectorError: Where a model or a language's tokenizer is missing, or the model finds none of the entities named.
     """
     looked_for = wanted(options)
-    analyzer = shared(("presidio", _key(looked_for)), lambda: load(name, looked_for))
+    analyzer = shared(_key(looked_for), lambda: load(name, looked_for))
     detector = PresidioDetector(name, analyzer, options, looked_for.missing)
     if detector.missing:
         log.warning(
@@ -113,5 +114,5 @@ def make(name: str, options: Mapping[str, Any]) -> PresidioDetector:
     return detector
 
 
-def _key(looked_for: Wanted) -> str:
-    return json.dumps(asdict(looked_for), sort_keys=True)
+def _key(looked_for: Wanted) -> tuple[str, str, int]:
+    return "presidio", json.dumps(asdict(looked_for), sort_keys=True), changed(looked_for.model)

@@ -51,6 +51,11 @@ def pipelines(name: str, languages: Sequence[str], model: str, named: Sequence[s
     return {**with_model, **{code: _blank(name, code) for code in blank}}
 
 
+def changed(model: str) -> int:
+    """Return when a folder with a model was last written, in nanoseconds; 0 for the name of a package."""
+    return max((entry.stat().st_mtime_ns for entry in Path(model).rglob("*")), default=0) if Path(model).is_absolute() else 0
+
+
 def _model(name: str, model: str, languages: Sequence[str], named: Sequence[str]) -> Language:
     import spacy
 
@@ -61,7 +66,7 @@ def _model(name: str, model: str, languages: Sequence[str], named: Sequence[str]
             name, f"model: expected an installed spaCy model (there are: {others}), found no '{model}'; {way_out}"
         )
     try:
-        pipeline: Language = shared(("spacy", model), lambda: spacy.load(model))
+        pipeline: Language = shared(("spacy", model, changed(model)), lambda: spacy.load(model))
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise DetectorError(name, f"model: expected a spaCy model in '{model}', got {type(error).__name__}: {error}") from None
     if pipeline.lang not in languages:
