@@ -13,6 +13,7 @@ import pytest
 from guard.authoring import testing
 from guard.authoring.testing import run_tests
 from guard.cli.main import app as commands
+from guard.cli.options_page import options_page
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.policy import schema
@@ -128,14 +129,17 @@ def test_the_table_of_roles_is_the_one_in_force():
     }
 
 
-def test_the_page_of_detectors_names_every_kind_and_every_option():
+def test_the_page_of_detectors_names_every_kind():
     page = (ROOT / "docs/detectors.md").read_text()
     shown = rows(page, "# Choose detectors, and write your own")
-    assert {use: row[0] for use, row in shown.items()} == {use: kind.summary for use, kind in kinds().items()}
-    for use, kind in kinds().items():
-        assert {name: row[-1] for name, row in rows(page, f"## `{use}`").items() if name in kind.options} == {
-            name: option.summary for name, option in kind.options.items()
-        }
+    assert {use: (row[0], row[3].strip("`")) for use, row in shown.items()} == {
+        use: (kind.summary, kind.extra or ("a service" if kind.remote else "")) for use, kind in kinds().items()
+    }
+
+
+def test_the_page_of_options_is_the_one_that_is_printed():
+    assert (ROOT / "docs/detector-options.md").read_text() == options_page(kinds()) + "\n"
+
 
 
 def run(*arguments: str) -> str:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from detectors.classifiers import checkpoints
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.detectors.registry import kinds
+from guard.detectors.registry import build, kinds
 from guard.errors import MissingExtra
-from guard.values import Detector, Finding, Item, Location, Match, PatternReach, Role, ScanningDetector, Span, Stage
+from guard.policy.model import DetectorConfig
+from guard.values import Detector, Exchange, Finding, Item, Location, Match, PatternReach, Role, ScanningDetector, Span, Stage
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "patterns": {"words": ["darn", "kill yourself"], "patterns": [{"pattern": "ticket-[0-9]+", "category": "custom/ticket"}]},
     "topic": {"denied": [{"name": "violence", "words": ["hate"], "phrases": ["find you"]}]},
     "url": {"denied": ["evil.example"]},
+    "cascade": {"stages": ["injection", "embedded"]},
+    "similarity": {"examples": ["I will find you.", "I hate you.", "You are dead."], "category": "topic"},
 }
 NEEDS_SERVICE = frozenset(use for use, kind in kinds().items() if kind.remote)
 
@@ -45,13 +50,28 @@ TEXTS = (
 USES = pytest.mark.parametrize("use", sorted({use for use, kind in kinds().items() if kind.reach != "media"} - NEEDS_SERVICE))
 
 
-@cache
-def built(use: str) -> Detector:
-    """Return a detector of the kind, or skip the test where its packages are not installed."""
-    try:
-        return kinds()[use].make("own", OPTIONS.get(use, {}))
-    except MissingExtra as missing:
-        pytest.skip(str(missing))
+Built = Callable[[str], Detector]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Return a detector of the kind with its options, or skip the test where its packages are not installed."""
+    saved: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "transformers": lambda folder: {"model": str(checkpoints.save_transformers(folder))},
+        "detoxify": lambda folder: {"checkpoint": str(checkpoints.save_detoxify(folder)), "allow_pickle": True},
+        "onnx": lambda folder: {"model": str(checkpoints.save_onnx(folder).parent)},
+    }
+
+    @cache
+    def build_one(use: str) -> Detector:
+        options = saved[use](tmp_path_factory.mktemp(use)) if use in saved else OPTIONS.get(use, {})
+        others = {name: DetectorConfig(name, name) for name in kinds()[use].refers(options)}
+        try:
+            return build({"own": DetectorConfig("own", use, options), **others}, kinds())["own"]
+        except MissingExtra as missing:
+            pytest.skip(str(missing))
+
+    return build_one
 
 
 TEXT = st.lists(st.sampled_from([*TEXTS, " ", "ok "]), max_size=5).map("".join)
@@ -68,27 +88,30 @@ def same(left: Sequence[Finding], right: Sequence[Finding]) -> bool:
 
 
 @USES
-def test_it_declares_itself(use: str) -> None:
+def test_it_declares_itself(use: str, built: Built) -> None:
     detector = built(use)
     kind = kinds()[use]
     assert isinstance(detector, Detector)
     assert detector.name == "own"
     assert detector.version
     assert isinstance(detector, ScanningDetector) == isinstance(detector.needs.reach, PatternReach) == (kind.reach == "pattern")
-    assert set(detector.categories) <= set(kind.categories(OPTIONS.get(use, {})))
-    assert kind.check(OPTIONS.get(use, {})) in ((), [])
+    if use in OPTIONS:
+        assert set(detector.categories) <= set(kind.categories(OPTIONS[use])) or use == "cascade"
+        assert kind.check(OPTIONS[use]) in ((), [])
 
 
 @USES
-def test_it_finds_something_in_these_texts(use: str) -> None:
+def test_it_finds_something_in_these_texts(use: str, built: Built) -> None:
     detector = built(use)
-    assert any(detector.detect([Item(text, role=Role.USER) for text in TEXTS]))
+    context = Exchange("1", prompt=(Item("The garden of the palace opens at nine and closes at dusk.", role=Role.TOOL_RESULT),))
+    answers = [Item(text, Stage.OUTPUT, Role.ASSISTANT, exchange=context) for text in TEXTS]
+    assert any(detector.detect([Item(text) for text in TEXTS])) or any(detector.detect(answers))
 
 
 @USES
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_findings_say_what_and_where(use: str, data: st.DataObject) -> None:
+def test_findings_say_what_and_where(use: str, built: Built, data: st.DataObject) -> None:
     detector = built(use)
     text = data.draw(TEXT)
     item = Item(text, Stage.OUTPUT, Role.TOOL_RESULT, Location("/a/0", 2), data.draw(st.integers(0, len(text))))
@@ -106,7 +129,7 @@ def test_findings_say_what_and_where(use: str, data: st.DataObject) -> None:
 @USES
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_a_text_s_findings_do_not_depend_on_its_company(use: str, data: st.DataObject) -> None:
+def test_a_text_s_findings_do_not_depend_on_its_company(use: str, built: Built, data: st.DataObject) -> None:
     detector = built(use)
     items = [Item(text) for text in data.draw(st.lists(TEXT, max_size=4))]
     together = detector.detect(items)
@@ -115,7 +138,7 @@ def test_a_text_s_findings_do_not_depend_on_its_company(use: str, data: st.DataO
 
 
 @USES
-def test_the_async_form_says_the_same(use: str) -> None:
+def test_the_async_form_says_the_same(use: str, built: Built) -> None:
     detector = built(use)
     items = [Item(text) for text in TEXTS]
     answer = asyncio.run(detector.detect_async(items))
@@ -123,7 +146,7 @@ def test_the_async_form_says_the_same(use: str) -> None:
 
 
 @USES
-def test_no_text_and_no_items_are_no_trouble(use: str) -> None:
+def test_no_text_and_no_items_are_no_trouble(use: str, built: Built) -> None:
     detector = built(use)
     assert detector.detect([]) == []
     assert detector.detect([Item("")]) == [[]] or not isinstance(detector, ScanningDetector)
@@ -132,7 +155,7 @@ def test_no_text_and_no_items_are_no_trouble(use: str) -> None:
 @USES
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_a_stream_finds_what_the_whole_text_has_however_it_is_cut(use: str, data: st.DataObject) -> None:
+def test_a_stream_finds_what_the_whole_text_has_however_it_is_cut(use: str, built: Built, data: st.DataObject) -> None:
     detector = built(use)
     if not isinstance(detector, ScanningDetector):
         return
@@ -168,7 +191,7 @@ def _scanned(detector: ScanningDetector, text: str, ends: Sequence[int]) -> tupl
 
 
 @USES
-def test_a_long_stream_in_small_pieces_keeps_a_bounded_tail(use: str) -> None:
+def test_a_long_stream_in_small_pieces_keeps_a_bounded_tail(use: str, built: Built) -> None:
     detector = built(use)
     if not isinstance(detector, ScanningDetector):
         return
