@@ -5,8 +5,8 @@
 FOLDER (else $TENET_DATA, else ../shared/data) holds `begin_wow.jsonl` (BEGIN, CC-BY-4.0) and `grounded_answers.jsonl` (BIPIA,
 MIT); what is not there is left out. Two sets of our own lie in `groundedness_data`: `written_to_develop`, on which the weights
 were chosen, and `written_to_check`, written before they were and never used to choose anything. Of BEGIN, the half that shares no
-context with the one behind the weights is measured; of BIPIA, answers other than `unknown`, which is no claim. `-v` prints what is
-judged wrongly.
+context with the one behind the weights is measured; of BIPIA, answers other than `unknown`, which is no claim. `-v` prints what
+is judged wrongly.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ _WITHIN = (
     rf"\b(?:the|this|these|your|my|provided|given)\s+(?:\w+\s+){{0,2}}{_SOURCE}\s+(?:\w+\s+){{0,2}}(?:not|n't|no)\s+"
     r"(?:\w+\s+)?(?:mention|say|state|specify|contain|provide|include|give|tell|answer|information|available|explicitly|clear)",
     rf"\b{_SOURCE}\s+(?:does|do|did)(?:n't| not)\b",
-    r"\b(?:is|are|was|were)(?:n't| not)\s+(?:\w+\s+)?(?:mentioned|specified|stated|provided|given)\b(?:\s+(?:in|by|here)\b.*)?[.!]?$",
+    r"\b(?:is|are|was|were)(?:n't| not)\s+(?:\w+\s+)?(?:mentioned|specified|stated|provided|given)\b"
+    r"(?:\s+(?:in|by|here)\b.*)?[.!]?$",
 )
 """What sentences have in them that say what the speaker or the documents can't tell."""
 

@@ -65,8 +65,8 @@ def known_name(name: str, words: frozenset[str], initials: frozenset[str]) -> bo
 
 def initials(text: str) -> frozenset[str]:
     """Return what rows of at least two capitalised words shorten to."""
-    rows = _NAMES_IN_A_ROW.findall(text)
-    return frozenset("".join(word[0] for word in _LETTERS.findall(row) if word[0].isupper()).lower() for row in rows)
+    rows = (_LETTERS.findall(row) for row in _NAMES_IN_A_ROW.findall(text))
+    return frozenset("".join(word[0] for word in row if word.lower() not in STOP).lower() for row in rows)
 
 
 def _names(found: Sequence[str], words: Sequence[str]) -> Iterator[str]:

@@ -20,10 +20,12 @@ class Sentence(NamedTuple):
 
 _END = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s|$)|[。！？]|[\r\n]+")
 _ABBREVIATED = re.compile(
-    r"(?:^|[\s(\[\"'“])(?:(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|no|nos|fig|vol|inc|ltd|co|corp|dept|approx|est|ca|cf|al|gen|col|rev|hon|jan|feb|apr|jun|jul|aug|sept?|oct|nov|dec"
-    r"|e\.g|i\.e|u\.s|u\.k)|[A-Z]|(?:[A-Z]\.)+[A-Z])\.$",
+    r"(?:^|[\s(\[\"'“])(?:(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|inc|ltd|co|corp|dept|approx|est|ca|cf|al|gen|col|rev|hon|jan|feb|apr|jun"
+    r"|jul|aug|sept?|oct|nov|dec|e\.g|i\.e|u\.k)|(?-i:[A-Z])|(?-i:(?:[A-Z]\.)+[A-Z]))\.$",
     re.IGNORECASE,
 )
+_BEFORE_NUMBER = re.compile(r"(?:^|[\s(])(?:nos?|figs?|vol|sec|art|pp?)\.$", re.IGNORECASE)
+"""Abbreviations if a number follows, and the end of a sentence if not."""
 _PERHAPS_LAST = re.compile(r"(?:[ap]\.m|\betc|\bu\.s)\.$", re.IGNORECASE)
 """Abbreviations that end a sentence where a capital follows."""
 _NUMBERED = re.compile(r"\s*(?:\d{1,3}|[a-z])\.", re.IGNORECASE)
@@ -54,8 +56,11 @@ def _goes_on(text: str, start: int, match: re.Match[str]) -> bool:
     if dot - start <= _BEFORE_END and _NUMBERED.fullmatch(text, start, dot):
         return True
     before = text[max(start, dot - _BEFORE_END) : dot]
+    after = text[dot : dot + _BEFORE_END].lstrip()[:1]
+    if _BEFORE_NUMBER.search(before):
+        return after.isdigit()
     if _PERHAPS_LAST.search(before):
-        return not text[dot : dot + _BEFORE_END].lstrip()[:1].isupper()
+        return not after.isupper()
     return bool(_ABBREVIATED.search(before))
 
 
