@@ -32,7 +32,8 @@ DETECTORS = "version: 1\ndetectors: {people: pii, harm: harm, judge: judge, take
 def _codes(rules: str, more: str = "") -> set[tuple[str, str, str]]:
     """Return level, code and subject of the remarks, detectors that no rule reads and images left out."""
     policy = loads(f"{DETECTORS}rules: [{rules}]\n{more}", KINDS)
-    return {(remark.level.value, remark.code, remark.subject) for remark in lint(policy, KINDS) if remark.code not in ("L007", "L023")}
+    remarks = [remark for remark in lint(policy, KINDS) if remark.code not in ("L007", "L023")]
+    return {(remark.level.value, remark.code, remark.subject) for remark in remarks}
 
 
 GOOD = "{id: good, on: input, detect: harm, category: hate, action: block}"
