@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
 from guard.errors import DetectorError, Overloaded, Transient
@@ -164,7 +164,7 @@ class Batcher:
         call.add_done_callback(lambda done: self._finished(entries, done, began))
 
     def _finished(self, entries: list[Entry], done: Future[list[list[Finding]]], began: float) -> None:
-        error = DetectorError(self._name, "its call was cancelled") if done.cancelled() else done.exception()
+        error = DetectorError(self._name, "its call was cancelled") if done.cancelled() else self._failure(done)
         answers = [] if error else done.result()
         if not error and len(answers) != len(entries):
             error = DetectorError(self._name, f"it answered {len(answers)} of {len(entries)} items")
@@ -185,6 +185,13 @@ class Batcher:
                 else:
                     entry.future.set_exception(error)
         self.start()
+
+    def _failure(self, done: Future[list[list[Finding]]]) -> Exception | None:
+        """Return what a call raised; what would end the process, or look like a cancellation, to whoever waits is named only."""
+        error = done.exception()
+        if error is None or (isinstance(error, Exception) and not isinstance(error, StopIteration | CancelledError)):
+            return error
+        return DetectorError(self._name, f"it raised {type(error).__name__}")
 
     def _time_to_clear(self) -> float:
         return max(1.0, math.ceil(len(self._waiting) * self._seconds_per_item / self._parallel))

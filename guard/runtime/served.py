@@ -259,7 +259,7 @@ class Served:
     def _in_thread(self, items: Sequence[Item]) -> list[list[Finding]]:
         try:
             answers = checked(self.inner, items, self.inner.detect(items))
-        except Exception:
+        except BaseException:  # a model may raise whatever it likes, and it failed
             self._failed_with(items)
             raise
         self._breaker.succeeded()
@@ -290,6 +290,12 @@ class Served:
                 if last or self._breaker.state != "closed" or not self._budget.spend():
                     raise
                 self.counts.retried += 1
+            except TimeoutError:  # whatever was in the call: nobody has time left to be asked about alone
+                self._breaker.failed()
+                raise
+            except (SystemExit, KeyboardInterrupt) as error:  # would end the loop, and with it every other service
+                self._failed_with(items)
+                raise DetectorError(self.name, f"it raised {type(error).__name__}") from error
             except Exception:
                 self._failed_with(items)
                 raise

@@ -1,0 +1,76 @@
+"""What a detector, a machine short of threads, a fork or a client may do to the runtime, and what must still hold."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Sequence
+
+import pytest
+from runtime.models import Model, Service
+
+from guard.errors import DetectorError
+from guard.runtime.cache import VerdictCache
+from guard.runtime.served import Served
+from guard.runtime.settings import RuntimeSettings
+from guard.values import Detector, Finding, Item
+
+pytestmark = pytest.mark.anyio
+
+
+def served(detector: Detector, *, timeout: float = 5.0, cached: bool = True, **settings: float) -> Served:
+    cache = VerdictCache() if cached else None
+    return Served(detector, RuntimeSettings(**settings), timeout=timeout, cache=cache, identity="it")  # type: ignore[arg-type]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never came true")
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        StopIteration(),
+        asyncio.CancelledError(),
+        concurrent.futures.CancelledError(),
+    ],
+    ids=lambda raised: type(raised).__name__,
+)
+async def test_whatever_a_model_raises_is_a_detectors_failure_and_counts(raised):
+    def act(_items: Sequence[Item]) -> None:
+        raise raised
+
+    detector = served(Model(act=act), failures=1)
+    with pytest.raises(DetectorError, match="gave no verdict"):
+        await detector.detect_async([Item("a")])
+    assert detector.breaker == "open"
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
+async def test_a_service_that_wants_the_process_to_end_leaves_the_loop_of_the_others_running(raised):
+    class Ending(Service):
+        async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
+            raise raised
+
+    with pytest.raises(DetectorError, match="gave no verdict"):
+        await served(Ending()).detect_async([Item("a")])
+    [[finding]] = await served(Service(), timeout=1.0).detect_async([Item("a")])
+    assert finding.score == 0.01
+
+
+async def test_a_service_that_does_not_answer_whole_batches_is_left_alone_too():
+    service = Service(answers=[60.0] * 9)
+    service.batch = 4
+    detector = served(service, timeout=0.05, failures=2)
+    for number in range(2):
+        with pytest.raises(TimeoutError):
+            await detector.detect_async([Item(f"{number} {each}") for each in range(4)])
+    await until(lambda: detector.breaker == "open")
+    assert service.calls == 2
