@@ -261,13 +261,18 @@ class Guard:
 
     def described(self, exchange: Exchange, request: Request) -> Exchange:
         """Return `exchange` with what `request` says; with its texts too, where a detector wants to see them."""
-        texts = request.document.texts if self._sees_exchange else ()
-        prompt = tuple(
+        prompt = self.prompt_of(request.document.texts)
+        return Exchange(exchange.id, exchange.method, exchange.route, exchange.headers, request.model, exchange.caller, prompt)
+
+    def prompt_of(self, texts: Sequence[Text]) -> tuple[Item, ...]:
+        """Return the texts of a request as detectors see them that judge an answer with its question; none where none does."""
+        if not self._sees_exchange:
+            return ()
+        return tuple(
             Item(text.joined, Stage.INPUT, text.role, Location(text.pieces[0].pointer, text.choice))
             for text in texts
             if text.pieces
         )
-        return Exchange(exchange.id, exchange.method, exchange.route, exchange.headers, request.model, exchange.caller, prompt)
 
     def judge_of(self, exchange: Exchange, choice: int | None = None, stage: Stage = Stage.OUTPUT) -> ChoiceJudge:
         """Return a judge for one streamed choice."""

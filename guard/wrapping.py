@@ -54,10 +54,10 @@ class _Wrapper:
         self._on_block = on_block
         self._prompt = prompt
 
-    def exchange(self) -> Exchange:
+    def exchange(self, texts: Sequence[Text] = ()) -> Exchange:
         from guard.engine import new_exchange
 
-        return new_exchange(route="wrap")
+        return new_exchange(route="wrap", prompt=self._guard.prompt_of(texts))
 
     def callable(self, function: Callable[..., Any]) -> Callable[..., Any]:
         target = function if inspect.isroutine(function) else type(function).__call__
@@ -72,8 +72,8 @@ class _Wrapper:
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function, updated=())
         def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            exchange = self.exchange()
             call = _Call(function, args, kwargs, self._prompt)
+            exchange = self.exchange(call.texts)
             refused = self._after_input(call, self._guard.judge_sync(call.texts, Stage.INPUT, exchange))
             if refused is not None:
                 return refused
@@ -84,8 +84,8 @@ class _Wrapper:
     def _generator(self, function: Callable[..., Iterator[str]]) -> Callable[..., Iterator[str]]:
         @functools.wraps(function, updated=())
         def guarded(*args: Any, **kwargs: Any) -> Iterator[str]:  # noqa: ANN401
-            exchange = self.exchange()
             call = _Call(function, args, kwargs, self._prompt)
+            exchange = self.exchange(call.texts)
             refused = self._after_input(call, self._guard.judge_sync(call.texts, Stage.INPUT, exchange))
             if refused is not None:
                 yield refused
@@ -97,8 +97,8 @@ class _Wrapper:
     def _coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function, updated=())
         async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            exchange = self.exchange()
             call = _Call(function, args, kwargs, self._prompt)
+            exchange = self.exchange(call.texts)
             refused = self._after_input(call, await self._guard.judge(call.texts, Stage.INPUT, exchange))
             if refused is not None:
                 return refused
@@ -115,8 +115,8 @@ class _Wrapper:
     def _async_generator(self, function: Callable[..., AsyncIterator[str]]) -> Callable[..., AsyncIterator[str]]:
         @functools.wraps(function, updated=())
         async def guarded(*args: Any, **kwargs: Any) -> AsyncIterator[str]:  # noqa: ANN401
-            exchange = self.exchange()
             call = _Call(function, args, kwargs, self._prompt)
+            exchange = self.exchange(call.texts)
             refused = self._after_input(call, await self._guard.judge(call.texts, Stage.INPUT, exchange))
             if refused is not None:
                 yield refused

@@ -9,6 +9,8 @@ import pytest
 
 from guard.engine import Guard, wrap
 from guard.errors import Blocked
+from guard.policy.model import Kind
+from guard.values import Finding, Needs, Runs
 
 SECRET = "AKIA" + "QWERTYUIOPASDFGH"
 
@@ -139,3 +141,29 @@ def test_check_and_check_sync_agree(guard: Guard):
     for text in texts:
         assert asyncio.run(guard.check(text)) == guard.check_sync(text)
     assert guard.check_sync(texts[2], stage="output").rules == ("hide-keys",)
+
+
+def test_a_detector_of_the_whole_exchange_sees_what_was_asked(tmp_path):
+    class Echoes:
+        """Finds an answer that repeats its question."""
+
+        name, version, categories = "echo", "1", ("custom/echo",)
+        needs = Needs(sees="exchange", runs=Runs.INLINE)
+
+        def detect(self, items):
+            asked = [{said.text for said in item.exchange.prompt} for item in items]
+            found = Finding("echo", "custom/echo", 1.0)
+            return [[found] if item.text in texts else [] for item, texts in zip(items, asked, strict=True)]
+
+        async def detect_async(self, items):
+            return self.detect(items)
+
+    policy = tmp_path / "echo.yaml"
+    policy.write_text(
+        "version: 1\ndetectors: {echo: {use: echo}}\n"
+        "rules: [{id: echo, on: output, detect: echo, category: custom/echo, action: block, message: an echo}]\n"
+    )
+    kind = Kind("echo", "", lambda _name, _options: Echoes(), lambda _options: ("custom/echo",))
+    echoing = Guard(policy, kinds={"echo": kind}).wrap(lambda prompt: prompt, on_block="refuse")
+    assert echoing("hello") == "an echo"
+    assert Guard(policy, kinds={"echo": kind}).wrap(lambda prompt: prompt + "!", on_block="refuse")("hello") == "hello!"
