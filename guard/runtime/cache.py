@@ -90,7 +90,7 @@ class VerdictCache:
         if sees_exchange and exchange is not None:
             shown += [item.location, exchange.caller.tenant, exchange.caller.subject, exchange.caller.roles, exchange.model]
             shown += [exchange.route, [(said.role, said.text) for said in exchange.prompt]]
-        return hmac.digest(self._secret, msgspec.msgpack.encode(shown), "sha256")
+        return hmac.digest(self._secret, _encoded(shown), "sha256")
 
     def get(self, key: bytes) -> Verdicts | None:
         """Return what is remembered under a key."""
@@ -191,6 +191,14 @@ class RedisCache(VerdictCache):
 def cache_at(url: str) -> VerdictCache:
     """Return the cache that `--cache` names: `memory` or the URL of a Redis."""
     return VerdictCache() if url == "memory" else RedisCache(url)
+
+
+def _encoded(shown: Sequence[Any]) -> bytes:
+    """Return what was shown as bytes, which differ where it does, even in half a surrogate pair, which UTF-8 does not have."""
+    try:
+        return msgspec.msgpack.encode(shown)
+    except UnicodeEncodeError:
+        return b"\xc1" + repr(shown).encode()  # a byte that no msgpack begins with
 
 
 def _name(key: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -11,6 +12,7 @@ from runtime.models import Model, Service
 
 from guard.errors import DetectorError
 from guard.runtime.cache import VerdictCache
+from guard.runtime.lanes import Lane
 from guard.runtime.served import Served
 from guard.runtime.settings import RuntimeSettings
 from guard.values import Detector, Finding, Item
@@ -74,3 +76,37 @@ async def test_a_service_that_does_not_answer_whole_batches_is_left_alone_too():
             await detector.detect_async([Item(f"{number} {each}") for each in range(4)])
     await until(lambda: detector.breaker == "open")
     assert service.calls == 2
+
+
+async def test_half_a_surrogate_pair_is_judged_and_remembered_like_any_text():
+    model = Model()
+    detector = served(model)
+    for text in ("\ud800", "\udc00", "?", "\\ud800"):
+        for _ in range(2):
+            [[finding]] = await detector.detect_async([Item(text)])
+            assert finding.score == len(text) / 100
+    assert detector.counts.cached == 4
+    assert len(model.calls) == 4
+
+
+async def test_a_machine_that_has_no_thread_left_fails_at_once_and_only_for_as_long(monkeypatch):
+    def refuse(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    detector = served(Model(batch=1), failures=10_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for size in (1, 900):  # many calls that fail one after the other nest no deeper than one
+            with pytest.raises(RuntimeError, match="new thread"):
+                await asyncio.wait_for(detector.detect_async([Item(f"{size} {number}") for number in range(size)]), 2)
+    [[finding]] = await asyncio.wait_for(detector.detect_async([Item("a")]), 2)
+    assert finding.score == 0.01
+
+
+def test_two_calls_at_once_are_two_threads_even_if_one_was_idle():
+    lane = Lane("two", 2)
+    lane.submit(lambda: None).result(5)
+    both = threading.Barrier(2)
+    with lane._changed:  # so that the idle thread cannot take the first call before the second is there
+        calls = [lane.submit(lambda: both.wait(2)) for _ in range(2)]
+    assert sorted(call.result(5) for call in calls) == [0, 1]
