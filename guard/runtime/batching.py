@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from guard.errors import DetectorError, Overloaded, Transient
 from guard.runtime.counts import Counts
@@ -161,9 +162,15 @@ class Batcher:
         except Exception as error:  # whatever it is, those who wait must hear of it
             call = Future()
             call.set_exception(error)
-        call.add_done_callback(lambda done: self._finished(entries, done, began))
+            self._ended(entries, call, began)  # `start`, which goes on with the next, is not to be called within itself
+        else:
+            call.add_done_callback(partial(self._finished, entries, began))
 
-    def _finished(self, entries: list[Entry], done: Future[list[list[Finding]]], began: float) -> None:
+    def _finished(self, entries: list[Entry], began: float, done: Future[list[list[Finding]]]) -> None:
+        self._ended(entries, done, began)
+        self.start()
+
+    def _ended(self, entries: list[Entry], done: Future[list[list[Finding]]], began: float) -> None:
         error = DetectorError(self._name, "its call was cancelled") if done.cancelled() else self._failure(done)
         answers = [] if error else done.result()
         if not error and len(answers) != len(entries):
@@ -184,7 +191,6 @@ class Batcher:
                     entry.future.set_result(answers[index])
                 else:
                     entry.future.set_exception(error)
-        self.start()
 
     def _failure(self, done: Future[list[list[Finding]]]) -> Exception | None:
         """Return what a call raised; what would end the process, or look like a cancellation, to whoever waits is named only."""

@@ -25,17 +25,19 @@ class Lane:
         self._start_over()
 
     def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        """Have `call` run; its future tells what came of it."""
+        """Have `call` run; its future tells what came of it.
+
+        Raises:
+            RuntimeError: Where it has no thread, and the system gives it none.
+        """
         if self._pid != os.getpid():  # a fork has no threads
             self._start_over()
         future: Future[Any] = Future()
         with self._changed:
+            if len(self._waiting) >= self._idle and self._threads < self._most:
+                self._start_thread()
             self._waiting.append((future, call))
-            if self._idle:
-                self._changed.notify()
-            elif self._threads < self._most:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"guard-{self._name}", daemon=True).start()
+            self._changed.notify()
         return future
 
     def _start_over(self) -> None:
@@ -44,6 +46,15 @@ class Lane:
         self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads = 0
         self._idle = 0
+
+    def _start_thread(self) -> None:
+        try:
+            threading.Thread(target=self._work, name=f"guard-{self._name}", daemon=True).start()
+        except RuntimeError:  # there are too many in this container; those that there are go on
+            if not self._threads:
+                raise
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while True:
