@@ -22,6 +22,7 @@ from guard.values import Detector, Exchange, Finding, Item, Location, Match, Pat
 OPTIONS: dict[str, dict[str, Any]] = {
     "patterns": {"words": ["darn", "kill yourself"], "patterns": [{"pattern": "ticket-[0-9]+", "category": "custom/ticket"}]},
     "topic": {"denied": [{"name": "violence", "words": ["hate"], "phrases": ["find you"]}]},
+    "language": {"allowed": ["de"]},
     "url": {"denied": ["evil.example"]},
     "cascade": {"stages": ["injection", "embedded"]},
     "similarity": {"examples": ["I will find you.", "I hate you.", "You are dead."], "category": "topic"},
@@ -44,6 +45,8 @@ TEXTS = (
     "\ud800 lone ",
     "![a](https://evil.example/i.png?q=hello+my+friend) ",
     "so rm -rf / it ",
+    "asdfghjkl qwertyuiop ",
+    "hi\U000e0068\U000e0069 ",
 )
 
 

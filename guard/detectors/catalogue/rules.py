@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guard.detectors.catalogue.late import late
+from guard.detectors.catalogue.late import fixed, late
 from guard.policy.model import Kind, Option
 
 _TOPICS = "each with `name` and `words`, `phrases` or `patterns` (RE2 syntax), optionally `score`"
@@ -19,6 +19,34 @@ KINDS: tuple[Kind, ...] = (
             "allowed": Option("list", f"topics of which a text must touch one: {_TOPICS}; judges whole texts"),
             "least": Option("integer", "words that a text has at least before it can be off topic; 8 where absent", minimum=1),
         },
+    ),
+    Kind(
+        use="language",
+        summary="text in a language that is not allowed",
+        make=late("guard.detectors.rules.language", "make"),
+        categories=fixed(("language",)),
+        check=late("guard.detectors.rules.language", "check"),
+        reach="window",
+        extra="language",
+        modules=("py3langid",),
+        licence="BSD-3-Clause",
+        options={
+            "allowed": Option("strings", "ISO 639 codes, such as `en`", required=True),
+            "least": Option("integer", "letters that a stretch has at least; 20 where absent", minimum=4, maximum=400),
+        },
+    ),
+    Kind(
+        use="gibberish",
+        summary="keyboard mashing, random letters, endless repetition, machine-made suffixes",
+        make=late("guard.detectors.rules.gibberish", "make"),
+        categories=fixed(("gibberish",)),
+        reach="window",
+    ),
+    Kind(
+        use="invisible",
+        summary="characters that nobody sees and that spell something, or that turn a text round",
+        make=late("guard.detectors.rules.invisible", "make"),
+        categories=fixed(("obfuscation",)),
     ),
     Kind(
         use="url",
