@@ -64,11 +64,15 @@ class Batcher:
         self._parallel = parallel
         self._queue = queue
         self._wait = wait
+        self._seconds_per_item = 0.0
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget what waits and what runs: in a forked child nothing does."""
         self._lock = threading.Lock()
         self._waiting: list[Entry] = []
         self._running = 0
         self._due = False
-        self._seconds_per_item = 0.0
         self._progress = time.monotonic()
 
     def stands_still(self, seconds: float) -> bool:

@@ -48,7 +48,9 @@ class RuntimeLoop:
         self._closers.append(close)
 
     def stop(self) -> None:
-        """Close what asked for it, cancel what is under way, and end the thread."""
+        """Close what asked for it, cancel what is under way, and end the thread; a forked child leaves its parent's alone."""
+        if self.pid != os.getpid():
+            return
         with suppress(TimeoutError):
             self.submit(self._end()).result(_CLOSING_SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)

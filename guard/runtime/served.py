@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import partial
+from weakref import WeakSet
 
 from guard.errors import DetectorError, Transient
 from guard.runtime.batching import Batcher, Entry
@@ -63,8 +65,6 @@ class Served:
         self._sees_exchange = detector.needs.sees == "exchange"
         self._breaker = Breaker(settings.failures, settings.recovery)
         self._budget = RetryBudget()
-        self._flights: dict[bytes, Entry] = {}
-        self._lock = threading.Lock()
         self._remote = detector.needs.runs is Runs.ASYNC
         parallel = settings.parallel or int(getattr(detector, "parallel", 1))
         key = getattr(detector, "model_key", "") or f"{detector.name} {id(self)}"
@@ -77,6 +77,14 @@ class Served:
             queue=settings.queue,
             wait=settings.wait,
         )
+        self._start_over()
+        _serving.add(self)
+
+    def _start_over(self) -> None:
+        """Forget what is under way: in a forked child nothing is."""
+        self._flights: dict[bytes, Entry] = {}
+        self._lock = threading.Lock()
+        self._batcher.start_over()
 
     @property
     def name(self) -> str:
@@ -301,6 +309,18 @@ class Served:
                 raise
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+
+_serving: WeakSet[Served] = WeakSet()
+
+
+def _start_all_over() -> None:
+    for each in _serving:
+        each._start_over()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_all_over)
 
 
 class _Asked:

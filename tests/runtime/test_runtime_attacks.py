@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from runtime.models import Model, Service
@@ -18,6 +21,8 @@ from guard.runtime.settings import RuntimeSettings
 from guard.values import Detector, Finding, Item
 
 pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
 
 
 def served(detector: Detector, *, timeout: float = 5.0, cached: bool = True, **settings: float) -> Served:
@@ -110,3 +115,35 @@ def test_two_calls_at_once_are_two_threads_even_if_one_was_idle():
     with lane._changed:  # so that the idle thread cannot take the first call before the second is there
         calls = [lane.submit(lambda: both.wait(2)) for _ in range(2)]
     assert sorted(call.result(5) for call in calls) == [0, 1]
+
+
+_FORKED = """
+import os, sys, threading
+sys.path.insert(0, "tests")
+from runtime.models import Model, Service
+from runtime.test_runtime_attacks import served
+from guard.values import Item
+
+model, service = Model(), Service()
+models, services = served(model, timeout=2.0), served(service, timeout=2.0)
+services.detect([Item("a")])
+model.gate.clear()
+asking = threading.Thread(target=models.detect, args=([Item("a")],))
+asking.start()
+model.entered.wait(5)
+child = os.fork()
+if not child:
+    model.gate.set()
+    print(models.detect([Item("a")])[0][0].score, services.detect([Item("bb")])[0][0].score, flush=True)
+    raise SystemExit
+_, status = os.waitpid(child, 0)
+model.gate.set()
+asking.join(5)
+print(status, services.detect([Item("ccc")])[0][0].score)
+"""
+
+
+def test_a_child_that_is_forked_in_the_middle_of_a_call_asks_anew_and_ends_at_once():
+    ran = subprocess.run([sys.executable, "-c", _FORKED], capture_output=True, text=True, timeout=30, check=True, cwd=ROOT)
+    assert ran.stdout.split() == ["0.01", "0.02", "0", "0.03"]
+    assert ran.stderr == ""
