@@ -93,29 +93,34 @@ class _Course:
 
     def __init__(self, name: str, items: Sequence[Item]) -> None:
         self._name = name
-        self.findings: list[list[Finding]] = [[] for _ in items]
-        self._going = list(range(len(items)))
+        self._settled: list[list[Finding]] = [[] for _ in items]
+        self._latest: list[list[Finding]] = [[] for _ in items]
+        self._unsure = list(range(len(items)))
 
-    def going_on(self, stage: str, band: Band | None) -> list[int]:
+    @property
+    def findings(self) -> list[list[Finding]]:
+        """What stands of each item: what a stage was sure of, and what the last one that was asked said."""
+        return [settled + latest for settled, latest in zip(self._settled, self._latest, strict=True)]
+
+    def going_on(self, stage: str, band: Band | None) -> Sequence[int]:
         """Return the items that the next stage is asked about; the others are noted as spared."""
-        if band is None:
-            return self._going
+        before = len(self._unsure)
+        if band is not None:
+            self._unsure = [index for index in self._unsure if band.unsure(self._latest[index])]
         trace = current()
-        before = len(self._going)
-        if trace is None or not trace.complete:
-            self._going = [index for index in self._going if band.unsure(self.findings[index])]
-        if trace is not None and len(self._going) < before:
-            trace.steps.append(Step(stage, Outcome.NOT_RUN, before - len(self._going)))
-        return self._going
+        if trace is not None and trace.complete:
+            return range(len(self._latest))
+        if trace is not None and len(self._unsure) < before:
+            trace.steps.append(Step(stage, Outcome.NOT_RUN, before - len(self._unsure)))
+        return self._unsure
 
     def take(self, going: Sequence[int], answers: Sequence[Sequence[Finding]], band: Band | None) -> None:
-        """Replace what the stage before was unsure of by what this one found; what it was sure of stands."""
-        for index, found in zip(going, answers, strict=True):
-            if band is None:
-                self.findings[index] = self._own(found)
-            elif band.unsure(self.findings[index]):
-                settled = [finding for finding in self.findings[index] if not band.holds(finding)]
-                self.findings[index] = settled + self._own(found)
+        """Replace what the stage before was unsure of by what this one found; what any stage was sure of stands."""
+        found = dict(zip(going, answers, strict=True))
+        for index in self._unsure:
+            if band is not None:
+                self._settled[index] += [finding for finding in self._latest[index] if not band.holds(finding)]
+            self._latest[index] = self._own(found[index])
 
     def _own(self, findings: Sequence[Finding]) -> list[Finding]:
         return [replace(finding, detector=self._name) for finding in findings]

@@ -124,3 +124,46 @@ async def test_a_policy_puts_its_detectors_into_a_cascade(tmp_path):
 def test_stages_that_cannot_be_asked_are_mistakes_of_the_policy(tmp_path, stages, message):
     with pytest.raises(PolicyError, match=message):
         guarded(tmp_path, POLICY.replace("[screen, judge]", stages))
+
+
+class Saying:
+    """A stage that finds what it was told, whatever it is asked about."""
+
+    version = "1"
+    needs = Needs(reach=WindowReach(), runs=Runs.INLINE)
+
+    def __init__(self, name: str, **found: float) -> None:
+        self.name = name
+        self.categories = tuple(found)
+        self._found = found
+        self.asked = 0
+
+    def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
+        self.asked += len(items)
+        return [[Finding(self.name, category, score) for category, score in self._found.items()] for _ in items]
+
+    async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
+        return self.detect(items)
+
+
+async def said(stages: Sequence[Saying], bands: Sequence[Band]) -> dict[str, float]:
+    [findings] = await Cascade("all", stages, bands).detect_async([Item("x")])
+    return {finding.category: finding.score for finding in findings}
+
+
+async def test_what_a_stage_was_sure_of_stands_whatever_later_stages_are_unsure_of():
+    first = Saying("first", threat=0.6, toxicity=0.5)
+    last = Saying("last", toxicity=0.1)
+    bands = [Band(0.2, 0.9, ("toxicity",)), Band(0.2, 0.9)]
+    assert await said([first, Saying("second"), last], bands) == {"threat": 0.6}
+    assert last.asked == 0
+    assert await said([first, Saying("second", toxicity=0.7), last], bands) == {"threat": 0.6, "toxicity": 0.1}
+
+
+async def test_an_explanation_asks_all_stages_and_says_the_same_however_their_bands_differ():
+    stages = [Saying("first", toxicity=0.6), Saying("second", toxicity=0.5), Saying("last", toxicity=0.0)]
+    bands = [Band(0.3, 0.5), Band(0.2, 0.9)]
+    usual = await said(stages, bands)
+    with complete():
+        assert await said(stages, bands) == usual == {"toxicity": 0.6}
+    assert [stage.asked for stage in stages] == [2, 1, 1]
