@@ -10,6 +10,7 @@ import msgspec
 from guard.engine import Guard
 from guard.runtime.trace import complete
 from guard.scanning.pace import Pace
+from guard.scanning.patience import Patience
 from guard.scanning.records import Judged, Record
 from guard.values import Decision, Finding, Role, Stage
 
@@ -57,12 +58,12 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Judge:
-    """A guard that is asked about records. For one event loop."""
+    """A guard that is asked about records. For one event loop at a time."""
 
     def __init__(self, guard: Guard, question: Question) -> None:
         self._guard = guard
         self._question = question
-        self._pace = Pace(question.together)
+        self._pace = Pace(question.together, Patience(guard.detectors.values()))
 
     async def judge(self, record: Record) -> Judged:
         """Return what comes of a record. Never raises for one that is bad: then the result says what is wrong with it."""

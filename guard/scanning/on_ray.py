@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import logging
 import os
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -74,19 +75,17 @@ class _Judging:
         if guard.policy.digest != digest:
             raise TenetError(f"expected the policy {digest}, found {guard.policy.digest}")
         guard.prepare()
-        self._guard = guard
-        self._question = question
+        self._judge = Judge(guard, question)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         records = [
             Record(row, Position(*after), text, id_, error)
             for row, *after, text, id_, error in _rows(batch, "row", "at", "after_row", "read", "text", "id", "error")
         ]
-        return _table(asyncio.run(self._judge(records)), {"line": "binary"}, lambda each: (each.line,))
+        return _table(asyncio.run(self._judged(records)), {"line": "binary"}, lambda each: (each.line,))
 
-    async def _judge(self, records: list[Record]) -> list[Judged]:
-        judge = Judge(self._guard, self._question)
-        return await asyncio.gather(*map(judge.judge, records))
+    async def _judged(self, records: list[Record]) -> list[Judged]:
+        return await asyncio.gather(*map(self._judge.judge, records))
 
 
 def _dataset(source: Source, start: Position) -> Dataset:
@@ -150,7 +149,7 @@ def _started() -> Any:  # noqa: ANN401
     import ray
     import ray.data
 
-    with _quiet():
+    with _quiet(), _own_signals():
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -160,6 +159,17 @@ def _started() -> Any:  # noqa: ANN401
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     return ray
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep who is told to stop: Ray would take that over, and end the process at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

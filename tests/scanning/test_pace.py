@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from guard.scanning.pace import Pace
+from guard.scanning.patience import Patience
 
 pytestmark = pytest.mark.anyio
 
@@ -42,14 +43,14 @@ async def run(pace: Pace, work: Work, count: int) -> list[bool]:
 
 async def test_no_more_go_on_together_than_are_allowed():
     work = Work(bearable=100)
-    assert all(await run(Pace(5), work, 50))
+    assert all(await run(Pace(5, Patience()), work, 50))
     assert work.most == 5
     assert all(len(attempts) == 1 for attempts in work.attempts.values())
 
 
 async def test_what_fails_for_its_company_alone_goes_well_in_the_end():
     work = Work(bearable=3)
-    pace = Pace(32)
+    pace = Pace(32, Patience())
     assert all(await run(pace, work, 300))
     assert pace.limit < 8
     assert all(attempts[-1] <= 3 for attempts in work.attempts.values())
@@ -57,7 +58,7 @@ async def test_what_fails_for_its_company_alone_goes_well_in_the_end():
 
 async def test_what_fails_alone_too_is_given_back_after_two_attempts_and_slows_nobody():
     work = Work(bearable=100, always_bad=frozenset(range(0, 200, 10)))
-    pace = Pace(16)
+    pace = Pace(16, Patience())
     results = await run(pace, work, 200)
     assert [number for number, well in enumerate(results) if not well] == list(range(0, 200, 10))
     assert {len(work.attempts[number]) for number in range(0, 200, 10)} == {2}
@@ -66,13 +67,15 @@ async def test_what_fails_alone_too_is_given_back_after_two_attempts_and_slows_n
 
 
 async def test_work_that_raises_lets_others_through():
-    pace = Pace(1)
+    pace = Pace(1, Patience())
 
     async def fails() -> bool:
         raise ValueError
 
     results = await asyncio.gather(
-        pace.run(fails, went_well=bool), pace.run(Work(1).of(0), went_well=bool), return_exceptions=True
+        pace.run(fails, went_well=bool),
+        pace.run(Work(1).of(0), went_well=bool),
+        return_exceptions=True,
     )
     assert isinstance(results[0], ValueError)
     assert results[1] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from servers import Upstream, served
 
 from guard.errors import TenetError
 from guard.scanning import lines
@@ -266,3 +268,59 @@ def test_results_in_a_table_are_the_ones_in_lines(scanned: Scan, tmp_path: Path,
         {**result, "id": str(result["id"])} if "id" in result else result for result in as_lines
     ]
     assert not list(tmp_path.glob("out.parquet.*"))
+
+
+def test_no_detector_is_spared_because_another_has_settled_the_matter(tmp_path: Path):
+    answers = Upstream(chunks=[b'{"score": 0.75}'])
+    policy = tmp_path / "both.yaml"
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "a forbidden word"}\n')
+    out = tmp_path / "out.jsonl"
+    with served(answers) as url:
+        policy.write_text(
+            "version: 1\nname: both\n"
+            "detectors:\n"
+            "  words: {use: patterns, words: [forbidden], category: custom/word}\n"
+            f"  far: {{use: http, url: '{url}/', body: {{text: '{{text}}'}}, score: score, category: toxicity}}\n"
+            "rules:\n"
+            "  - {id: no-forbidden, detect: words, category: custom/word, action: block}\n"
+            "  - {id: rude, detect: far, category: toxicity, action: flag}\n"
+        )
+        scan(Settings(str(source), out, str(policy)))
+    result = json.loads(out.read_text())
+    assert result["rules"] == ["no-forbidden", "rude"]
+    assert {finding["detector"]: finding["score"] for finding in result["findings"]} == {"words": 1.0, "far": 0.75}
+    assert len(answers.seen) == 1
+
+
+def test_results_keep_the_order_of_the_records_whatever_the_order_of_the_verdicts(tmp_path: Path):
+    answered: list[bytes] = []
+    others = asyncio.Event()
+
+    async def first_comes_last(scope, receive, send):
+        assert scope["type"] == "http"
+        body = (await receive())["body"]
+        if b"number 0" in body:
+            await others.wait()
+        answered.append(body)
+        if len(answered) == 5:
+            others.set()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": b'{"score": 0.75}'})
+
+    policy = tmp_path / "far.yaml"
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(f'{{"text": "number {number}"}}\n' for number in range(30)))
+    out = tmp_path / "out.jsonl"
+    with served(first_comes_last) as url:
+        policy.write_text(
+            "version: 1\nname: far\n"
+            f"detectors: {{far: {{use: http, url: '{url}/', body: {{text: '{{text}}'}}, score: score, category: toxicity}}}}\n"
+            "rules: [{id: rude, detect: far, category: toxicity, action: flag}]\n"
+        )
+        scan(Settings(str(source), out, str(policy), question=Question(keep_text=True)))
+    assert b"number 0" not in b"".join(answered[:5])
+    results = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(result["row"], result["text"], result["failed"]) for result in results] == [
+        (number + 1, f"number {number}", []) for number in range(30)
+    ]
