@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,24 +68,29 @@ class Cascade(Composed):
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Return what the stages say in the end; each stage is waited for."""
         course = _Course(self.name, items)
-        for number, stage in enumerate(self._stages):
-            going = course.going_on(stage.name, self._bands[number - 1] if number else None)
+        for stage, band in zip(self._stages, (None, *self._bands), strict=True):
+            going, spared = course.going_on(stage.name, band)
+            began = time.perf_counter()
             if going:
-                began = time.perf_counter()
-                course.take(going, stage.detect([items[index] for index in going]), self._bands[number - 1] if number else None)
-                _note(stage, len(going), began)
+                course.take(stage.detect([items[index] for index in going]), band)
+            if spared:
+                with suppress(Exception):  # without an explanation nobody would have asked
+                    stage.detect([items[index] for index in spared])
+            _note(stage, len(going) + len(spared), began)
         return course.findings
 
     async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Do the same without blocking the event loop."""
         course = _Course(self.name, items)
-        for number, stage in enumerate(self._stages):
-            band = self._bands[number - 1] if number else None
-            going = course.going_on(stage.name, band)
+        for stage, band in zip(self._stages, (None, *self._bands), strict=True):
+            going, spared = course.going_on(stage.name, band)
+            began = time.perf_counter()
             if going:
-                began = time.perf_counter()
-                course.take(going, await stage.detect_async([items[index] for index in going]), band)
-                _note(stage, len(going), began)
+                course.take(await stage.detect_async([items[index] for index in going]), band)
+            if spared:
+                with suppress(Exception):  # as above
+                    await stage.detect_async([items[index] for index in spared])
+            _note(stage, len(going) + len(spared), began)
         return course.findings
 
 
@@ -102,25 +108,27 @@ class _Course:
         """What stands of each item: what a stage was sure of, and what the last one that was asked said."""
         return [settled + latest for settled, latest in zip(self._settled, self._latest, strict=True)]
 
-    def going_on(self, stage: str, band: Band | None) -> Sequence[int]:
-        """Return the items that the next stage is asked about; the others are noted as spared."""
+    def going_on(self, stage: str, band: Band | None) -> tuple[Sequence[int], Sequence[int]]:
+        """Return the items that the next stage decides, and those that it is asked about for an explanation only.
+
+        Where nobody wants one, these are noted as spared.
+        """
         before = len(self._unsure)
         if band is not None:
             self._unsure = [index for index in self._unsure if band.unsure(self._latest[index])]
         trace = current()
         if trace is not None and trace.complete:
-            return range(len(self._latest))
+            return self._unsure, sorted({*range(len(self._latest))} - {*self._unsure})
         if trace is not None and len(self._unsure) < before:
             trace.steps.append(Step(stage, Outcome.NOT_RUN, before - len(self._unsure)))
-        return self._unsure
+        return self._unsure, ()
 
-    def take(self, going: Sequence[int], answers: Sequence[Sequence[Finding]], band: Band | None) -> None:
+    def take(self, answers: Sequence[Sequence[Finding]], band: Band | None) -> None:
         """Replace what the stage before was unsure of by what this one found; what any stage was sure of stands."""
-        found = dict(zip(going, answers, strict=True))
-        for index in self._unsure:
+        for index, found in zip(self._unsure, answers, strict=True):
             if band is not None:
                 self._settled[index] += [finding for finding in self._latest[index] if not band.holds(finding)]
-            self._latest[index] = self._own(found[index])
+            self._latest[index] = self._own(found)
 
     def _own(self, findings: Sequence[Finding]) -> list[Finding]:
         return [replace(finding, detector=self._name) for finding in findings]
@@ -170,7 +178,7 @@ def _band(options: Mapping[str, Any], stage: str) -> Band:
 def _note(stage: Detector, items: int, began: float) -> None:
     """Take note of a quick stage; others, around which the runtime is, do so themselves."""
     trace = current()
-    if trace is not None and stage.needs.runs is Runs.INLINE:
+    if trace is not None and items and stage.needs.runs is Runs.INLINE:
         trace.steps.append(Step(stage.name, Outcome.RAN, items, time.perf_counter() - began))
 
 

@@ -9,11 +9,11 @@ from runtime.models import Service
 
 from guard.detectors.cascade import Band, Cascade, check
 from guard.engine import Guard
-from guard.errors import PolicyError
+from guard.errors import DetectorError, PolicyError
 from guard.policy.model import Kind
 from guard.runtime.served import Served
 from guard.runtime.settings import RuntimeSettings
-from guard.runtime.trace import complete, tracing
+from guard.runtime.trace import Outcome, complete, tracing
 from guard.values import Action, Finding, Item, Needs, Runs, WindowReach
 
 pytestmark = pytest.mark.anyio
@@ -167,3 +167,14 @@ async def test_an_explanation_asks_all_stages_and_says_the_same_however_their_ba
     with complete():
         assert await said(stages, bands) == usual == {"toxicity": 0.6}
     assert [stage.asked for stage in stages] == [2, 1, 1]
+
+
+async def test_a_stage_that_fails_where_it_would_not_have_been_asked_changes_no_verdict():
+    dead = Served(Service("judge", [DetectorError("judge", "it is dead")] * 9), RuntimeSettings(), timeout=5.0)
+    detector = Cascade("both", [Screen(), dead], [Band(0.2, 0.9)])
+    usual = await detector.detect_async([Item("0.1")])
+    with complete() as trace:
+        assert await detector.detect_async([Item("0.1")]) == detector.detect([Item("0.1")]) == usual
+        with pytest.raises(DetectorError):
+            await detector.detect_async([Item("0.1"), Item("0.5")])
+    assert [step.outcome for step in trace.steps if step.detector == "judge"] == [Outcome.FAILED] * 3
