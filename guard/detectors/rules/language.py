@@ -42,6 +42,7 @@ _SKIPPED = re.compile(
     re.DOTALL,
 )
 _SENTENCE = re.compile(r"[^\n.!?…。！？]+(?:[.!?…。！？]+(?!\s|\Z)[^\n.!?…。！？]*)*(?:[.!?…。！？]+[\"'”’)\]]*)?")
+_ENDING = re.compile(r"[.!?…。！？]*[\"'”’)\]]*")
 _CODE_SIGNS = re.compile(r"[{}\[\]()<>=;|&$\\^%*+_/#@~]")
 _WORD = re.compile(r"[^\W\d_]+")
 _CASED = frozenset({LATIN, "Cyrillic", "Greek", "Armenian"})
@@ -87,7 +88,8 @@ class Language(Threaded):
     def _findings(self, item: Item) -> Iterator[Finding]:
         [view, *_] = read(item.text, ("canonical",)).views
         for part in _merged(self._parts(_blanked(view.text))):
-            start, end = view.span(part.start, part.end)
+            ending = _ENDING.match(view.text, part.end)
+            start, end = view.span(part.start, ending.end() if ending else part.end)
             if part.score > 0 and end > item.judged_from:
                 span = Span(max(start, item.judged_from), end)
                 yield Finding(self.name, CATEGORY, part.score, span, item.location, item.role)

@@ -27,7 +27,7 @@ _SPELLED = str.maketrans(
 
 @lru_cache(maxsize=1 << 14)
 def surprise(word: str) -> float | None:
-    """Return the mean surprise of the letters of `word` in nats, about 2.3 in words, 5 in random letters; None in other scripts."""
+    """Return the mean surprise of the letters of `word` in nats (2.3 in words, 5 in random letters); None in other scripts."""
     plain = spelled(word)
     if not plain.isascii() or not plain.isalpha():
         return None
