@@ -23,7 +23,7 @@ _TEXTS = (
     "with a decision that nobody expects. Keep the sentences simple, and let the sea be a character of its own.",
     "The meeting is moved to Thursday at ten.",
 )
-"""Everyday texts of 20 to 210 characters."""
+"""Everyday texts of 20 to 230 characters."""
 
 _ROUNDS = 5
 
