@@ -66,12 +66,12 @@ class Judged(Protocol[Piece]):
 async def ask(detector: Detector, items: Sequence[Item], seconds: float) -> Answers:
     """Return the detector's findings for each item, or `NoVerdict` where it gave none within `seconds`.
 
-    A detector with the runtime around it keeps its own time.
+    A detector with the runtime around it keeps its own time, and one that is composed of such ones is given theirs.
     """
     try:
         if is_quick(detector, items):
             return _quickly(detector, items)
-        if isinstance(detector, Served):
+        if isinstance(detector, Served | Composed):
             return checked(detector, items, await detector.detect_async(items))
         async with asyncio.timeout(seconds):
             return checked(detector, items, await detector.detect_async(items))
@@ -143,6 +143,8 @@ async def pump(
             done, _ = await asyncio.wait(waiting, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not done and heartbeat and stream.holding:
                 yield heartbeat
+            for task in asking & done:
+                task.result()  # raises what went wrong with a verdict, as without it the stream cannot go on
             asking -= done
             if reading in done and reading is not None:
                 came, reading = reading.result(), None

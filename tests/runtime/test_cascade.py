@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from runtime.models import Service
 
+from guard.asking import ask
 from guard.detectors.cascade import Band, Cascade, check
 from guard.engine import Guard
 from guard.errors import DetectorError, PolicyError
@@ -14,7 +15,7 @@ from guard.policy.model import Kind
 from guard.runtime.served import Served
 from guard.runtime.settings import RuntimeSettings
 from guard.runtime.trace import Outcome, complete, tracing
-from guard.values import Action, Finding, Item, Needs, Runs, WindowReach
+from guard.values import Action, Finding, Item, Needs, NoVerdict, Runs, WindowReach
 
 pytestmark = pytest.mark.anyio
 
@@ -178,3 +179,10 @@ async def test_a_stage_that_fails_where_it_would_not_have_been_asked_changes_no_
         with pytest.raises(DetectorError):
             await detector.detect_async([Item("0.1"), Item("0.5")])
     assert [step.outcome for step in trace.steps if step.detector == "judge"] == [Outcome.FAILED] * 3
+
+
+async def test_a_stage_has_its_own_time_limit_and_not_that_of_the_policy():
+    judge = Served(Service("judge", [0.2]), RuntimeSettings(timeout=5.0), timeout=0.05)
+    answers = await ask(Cascade("both", [Screen(), judge], [Band(0.2, 0.9)]), [Item("0.5")], 0.05)
+    assert not isinstance(answers, NoVerdict)
+    assert [finding.score for finding in answers[0]] == [0.03]
