@@ -7,18 +7,22 @@ import concurrent.futures
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from runtime.models import Model, Service
 
+from guard.asking import pump
 from guard.errors import DetectorError
+from guard.policy.model import Policy, Rule
 from guard.runtime.cache import VerdictCache
 from guard.runtime.lanes import Lane
 from guard.runtime.served import Served
 from guard.runtime.settings import RuntimeSettings
-from guard.values import Detector, Finding, Item
+from guard.streaming import ChoiceJudge
+from guard.text_stream import TextStream
+from guard.values import Action, Detector, Finding, Item, Span, Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -147,3 +151,38 @@ def test_a_child_that_is_forked_in_the_middle_of_a_call_asks_anew_and_ends_at_on
     ran = subprocess.run([sys.executable, "-c", _FORKED], capture_output=True, text=True, timeout=30, check=True, cwd=ROOT)
     assert ran.stdout.split() == ["0.01", "0.02", "0", "0.03"]
     assert ran.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        Finding("model", "custom/length", float("nan")),
+        Finding("model", "custom/length", 1.1),
+        Finding("model", "custom/length", 0.5, Span(0.0, 0.5)),  # type: ignore[arg-type]
+        Finding("model", "custom/length", 0.5, Span(0, 9)),
+        Finding("another", "custom/length", 0.5),
+        None,
+    ],
+)
+async def test_a_finding_that_no_rule_can_read_is_a_failure(finding):
+    class Lying(Model):
+        def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
+            return [[finding] for _ in items]
+
+    with pytest.raises(Exception, match="no rule can read|NoneType"):
+        await served(Lying()).detect_async([Item("abc")])
+
+
+async def test_a_stream_that_cannot_take_a_verdict_ends_with_the_error_and_not_as_if_it_were_over(monkeypatch):
+    def refuse(*_args: object) -> None:
+        raise ZeroDivisionError
+
+    async def pieces() -> AsyncIterator[str]:
+        yield "Hello. "
+
+    model = Model()
+    policy = Policy("p", (Rule("r", frozenset({Stage.OUTPUT}), ("model",), ("*",), Action.BLOCK),), {})
+    stream = TextStream(ChoiceJudge(policy, policy.rules, {"model": model}))
+    monkeypatch.setattr(stream, "answer", refuse)
+    with pytest.raises(ZeroDivisionError):
+        _ = [piece async for piece in pump(stream, pieces(), {"model": model}, 5.0)]
