@@ -2,8 +2,8 @@
 
     python -m benchmarks.small_rules [FOLDER] [--only KIND] [--most N] [-v]
 
-FOLDER (else $TENET_DATA, else ../shared/data) holds the sets. An alarm is a finding with a score of at least 0.5; texts are judged
-whole. Some alarms are right, for the sets hold sentences in other languages and random letters; -v shows them.
+FOLDER (else $TENET_DATA, else ../shared/data) holds the sets. An alarm is a finding with a score of at least 0.5; texts are
+judged whole. Some alarms are right, for the sets hold sentences in other languages and random letters; -v shows them.
 """
 
 from __future__ import annotations

@@ -73,6 +73,9 @@ _OPENS = (
     r"\b(?:0<&\d{1,3}-?|exec\s+\d{1,3}<>\s?/dev/tcp)",
 )
 
+_NAME = r"[\w:.@-]{1,20}"
+_S = r"\s{0,3}"
+_BOMB = rf"(?:^|[^\w:.@-])({_NAME}{_S}\({_S}\){_S}\{{\s{{0,5}}{_NAME}{_S}\|{_S}{_NAME}{_S}&{_S};?{_S}\}}{_S};?{_S}{_NAME})"
 _FUNCTION = re.compile(r"([\w:.@-]{1,20})\s*(?:\(\s*\)\s*\{|\{)\s*([^\s|]+)\s*\|\s*([^\s&]+)\s*&\s*;?\s*\}\s*;?\s*([\w:.@-]+)")
 
 
@@ -90,13 +93,7 @@ def _patterns() -> Iterator[Pattern]:
     )
     yield Pattern(rf"\b(?:chmod|chown|chgrp)\s{_REST}", CATEGORY, 0.9, views=VIEWS, accept=of_rights)
     yield Pattern(rf"(?i)\b(?:remove-item|ri|rm|del|erase|rd|rmdir)\s{_REST}", CATEGORY, 0.9, views=VIEWS, accept=of_windows)
-    yield Pattern(
-        r"[\w:.@-]{1,20}\s{0,3}\(\s{0,3}\)\s{0,3}\{\s{0,5}[\w:.@-]{1,20}\s{0,3}\|\s{0,3}[\w:.@-]{1,20}\s{0,3}&\s{0,3};?\s{0,3}\}\s{0,3};?\s{0,3}[\w:.@-]{1,20}",
-        CATEGORY,
-        0.95,
-        views=VIEWS,
-        accept=_bomb,
-    )
+    yield Pattern(_BOMB, CATEGORY, 0.95, group=1, views=VIEWS, accept=_bomb)
     for score, expressions in ((0.9, _DESTROYS), (0.7, _RUNS_FETCHED), (0.8, _WIPES), (0.9, _OPENS)):
         for expression in expressions:
             yield Pattern(expression, CATEGORY, score, views=VIEWS)

@@ -67,7 +67,7 @@ _UPDATES = r"(?i)\bupdate\s+[\w.\"`\[\]]{1,100}\s+set\s[^;]{1,300};"
 
 def _same(text: str) -> Spans:
     """Accept a comparison that is true whatever the table holds."""
-    match = _SIDES.search(text)
+    match = _SIDES.search(_JOINED.split(text, maxsplit=1)[-1])
     if not match:
         return [(0, len(text))] if _TRUE.search(text) else []
     left, sign, right = (match[1].strip("\"'").lower(), match[2].lower(), match[3].strip("\"'").lower())
@@ -83,6 +83,7 @@ def _same(text: str) -> Spans:
 _SIDE = r"""("[^"\n]*"?|'[^'\n]*'?|0x[0-9a-f]+|\d+|true|null|[a-z_]+\(\d*\))"""
 _BETWEEN = r"(?:[\s+(]|/\*.*?\*/)*"
 _SIDES = re.compile(rf"(?i){_SIDE}{_BETWEEN}(<=>|<>|!=|=|<|>|\blike\b|\bis\b|\bin\b){_BETWEEN}{_SIDE}\Z")
+_JOINED = re.compile(r"(?i)\b(?:or|and|xor|having)\b|\|\||&&")
 _TRUE = re.compile(r"(?i)\b(?:or|\|\|)\W+true\b")
 
 

@@ -92,6 +92,7 @@ SQL = (
     "DELETE FROM users",
 )
 HARMLESS = (
+    "one of '==', '<' or '!=', and a value",
     "rm -rf build/",
     "rm -rf node_modules dist && npm ci",
     "rm -rf /tmp/build-123",
