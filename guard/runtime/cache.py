@@ -89,7 +89,7 @@ class VerdictCache:
         exchange = item.exchange
         if sees_exchange and exchange is not None:
             shown += [item.location, exchange.caller.tenant, exchange.caller.subject, exchange.caller.roles, exchange.model]
-            shown += [exchange.route, [(said.role, said.text) for said in exchange.prompt]]
+            shown += [exchange.route, [(said.role, said.location, said.text) for said in exchange.prompt]]
         return hmac.digest(self._secret, _encoded(shown), "sha256")
 
     def get(self, key: bytes) -> Verdicts | None:

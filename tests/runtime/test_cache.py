@@ -45,6 +45,7 @@ def test_whatever_a_detector_is_shown_changes_the_key():
         Item("a", exchange=Exchange("1", caller=Caller(subject="me"))),
         Item("a", exchange=Exchange("1", prompt=prompt)),
         Item("a", exchange=Exchange("1", prompt=(Item("question", role=Role.SYSTEM),))),
+        Item("a", exchange=Exchange("1", prompt=(Item("question", location=Location("/context")),))),
         Item("a", principle="be kind", exchange=Exchange("1")),
         Item("a", media=b"1", exchange=Exchange("1")),
         Item("a", location=Location("/1"), exchange=Exchange("1")),

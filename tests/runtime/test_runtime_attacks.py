@@ -169,7 +169,7 @@ async def test_a_finding_that_no_rule_can_read_is_a_failure(finding):
         def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
             return [[finding] for _ in items]
 
-    with pytest.raises(Exception, match="no rule can read|NoneType"):
+    with pytest.raises(Exception, match=r"no rule can read|NoneType"):
         await served(Lying()).detect_async([Item("abc")])
 
 
