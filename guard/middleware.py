@@ -111,7 +111,7 @@ class _Served:
     def __init__(self, middleware: GuardMiddleware, wire: Format, scope: Scope, receive: Receive, send: Send) -> None:
         self._app = middleware.app
         self._guard = middleware.guard
-        self._policy = middleware.guard.policy
+        self._policy = self._guard.policy
         speculating = middleware.speculating
         self._speculative = speculating is not None and registry.is_free(scope["method"], scope["path"], speculating)
         self._wire = wire
@@ -278,7 +278,7 @@ class _Served:
         judged = await self._judge((Text((Piece("", text),), Role.ASSISTANT),), Stage.OUTPUT)
         blocked = judged.decision.action is Action.BLOCK
         message = judged.decision.message if blocked else judged.changes.get("", text)
-        await self._error(message, answer.status, "upstream_error")
+        await self._error(message, answer.status, "upstream_error", judged.decision.action)
 
     async def _stream(self, request: Request, client: asgi.Request, call: Call) -> None:
         """Relay a streamed answer until it ends, or the client goes."""
@@ -337,13 +337,13 @@ class _Served:
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def _error(self, message: str, status: int, code: str) -> None:
+    async def _error(self, message: str, status: int, code: str, action: Action = Action.ALLOW) -> None:
         if self._started:
             await self._send({"type": "http.response.body", "body": self._wire.stream_error(message, code=code)})
             return
         self._started = True
         body = self._wire.error(message, status=status, code=code)
-        await asgi.send_answer(self._send, status, body, self._headers(self._input.action))
+        await asgi.send_answer(self._send, status, body, self._headers(max(self._input.action, action)))
 
     def _headers(self, action: Action) -> Headers:
         total = (time.perf_counter() - self._began) * 1000

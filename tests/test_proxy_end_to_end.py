@@ -187,12 +187,16 @@ def test_an_answer_that_cannot_be_judged_is_an_error_in_the_formats_shape(guard,
     assert caught.value.body["message"]
 
 
-def test_the_upstreams_error_text_is_judged(guard):
-    upstream = Upstream([json.dumps({"error": {"message": f"no user {CANARY}"}}).encode()], status=400)
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+def test_the_upstreams_error_text_is_judged_and_the_header_says_so(guard, kind):
+    text = f"no user {CANARY}"
+    body = json.dumps({"error": {"message": text}}) if kind == "application/json" else text
+    upstream = Upstream([body.encode()], status=400, content_type=kind)
     with client_of(upstream, guard) as client, pytest.raises(openai.BadRequestError) as caught:
         ask(client)
     assert CANARY not in str(caught.value)
     assert "[EMAIL]" in str(caught.value)
+    assert caught.value.response.headers["x-guard-action"] == "redact"
 
 
 def test_an_upstream_that_is_down_is_502_and_one_that_is_slow_504(guard):
