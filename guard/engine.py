@@ -175,7 +175,7 @@ class Guard:
         if media:
             texts, to_read = await asyncio.to_thread(self._seen, texts, media, rules, stage, exchange)
             read = await asyncio.gather(*(ask(question.detector, question.items, self._timeout) for question in to_read))
-            words, unread = self._looking.read(texts, list(zip(to_read, read, strict=True)))
+            words, unread = self._looking.read(texts, list(zip(to_read, read, strict=True)), self._readers_of(rules, stage))
             texts = [*texts, *words]
         asked = self._questions(texts, rules, stage, exchange)
         if self._all_quick:
@@ -197,7 +197,7 @@ class Guard:
         if media:
             texts, to_read = self._seen(texts, media, rules, stage, exchange)
             read = [(question, ask_sync(question.detector, question.items)) for question in to_read]
-            words, unread = self._looking.read(texts, read)
+            words, unread = self._looking.read(texts, read, self._readers_of(rules, stage))
             texts = [*texts, *words]
         with tracing() as trace:
             quick, slow = _by_cost(self._questions(texts, rules, stage, exchange))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from guard.errors import BadMessage
 from guard.formats.base import Piece, Text
@@ -63,16 +63,18 @@ class Looking:
         return questions
 
     @staticmethod
-    def read(texts: Sequence[Text], answers: Sequence[Answer]) -> tuple[list[Text], list[Answer]]:
+    def read(texts: Sequence[Text], answers: Sequence[Answer], readers: Readers) -> tuple[list[Text], list[Answer]]:
         """Return the words that were read, as texts of whoever sent the images, and the answers that were none.
 
-        The words cannot be redacted where they stand, so a rule that would blocks.
+        The words cannot be redacted where they stand, so a rule that would blocks. Of words that could not be read, no detector
+        that judges them has a verdict.
         """
         found: dict[tuple[int, str], Text] = {}
         failed: list[Answer] = []
         for question, answer in answers:
             if isinstance(answer, NoVerdict):
                 failed.append((question, answer))
+                failed += ((unasked, answer) for unasked in _unasked(question, texts, readers))
                 continue
             for origin, findings in zip(question.origins, answer, strict=True):
                 image = texts[origin.text]
@@ -95,6 +97,13 @@ class Looking:
                 reason = f"no detector of this policy judges {what} ({medium.type}); leave it out, {_WAY_OUT}"
             raise BadMessage(f"{path}: {reason}", code="media_not_judged")
         return False
+
+
+def _unasked(reading: Question, texts: Sequence[Text], readers: Readers) -> Iterator[Question]:
+    """Yield what would have been asked about the words of images that could not be read."""
+    for item, origin in zip(reading.items, reading.origins, strict=True):
+        for name in readers.of(texts[origin.text].role):
+            yield Question(readers.detectors[name], (item,), (origin,))
 
 
 def _item(text: Text, stage: Stage, exchange: Exchange) -> Item:

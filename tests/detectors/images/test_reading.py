@@ -63,12 +63,25 @@ def test_a_reading_is_remembered(reads):
     assert served.counts.calls == calls
 
 
-def test_a_reader_that_fails_leaves_the_decision_to_the_rules_of_its_detector(reads, monkeypatch):
+def test_a_reader_that_fails_leaves_the_decision_to_the_rules_of_its_detector_and_of_the_words(reads, monkeypatch):
     monkeypatch.setattr(reads._word_readers["pictures"].inner._engine, "read", lambda _picture: 1 / 0)
     decision = reads.check_image_sync(encoded(writing("Never read before")))
     assert decision.action is Action.BLOCK
-    assert decision.failed == ("pictures",)
-    assert decision.rules == ("broken-images",)
+    assert decision.failed == ("pictures", "overrides")
+    assert decision.rules == ("broken-images", "no-injection")
+
+
+@pytest.mark.parametrize(("on_error", "action"), [("block", Action.BLOCK), ("allow", Action.ALLOW)])
+def test_words_that_could_not_be_read_do_not_pass_because_the_image_is_only_flagged(tmp_path, monkeypatch, on_error, action):
+    path = tmp_path / "flags.yaml"
+    path.write_text(
+        POLICY.replace("image/unreadable, action: block", "image/unreadable, action: flag").replace(
+            "threshold: 0.8,", f"threshold: 0.8, on_error: {on_error},"
+        )
+    )
+    guard = Guard(path)
+    monkeypatch.setattr(guard._word_readers["pictures"].inner._engine, "read", lambda _picture: 1 / 0)
+    assert guard.check_image_sync(encoded(ATTACK)).action is action
 
 
 def program(folder: Path, script: str) -> None:
