@@ -186,3 +186,24 @@ async def test_a_stream_that_cannot_take_a_verdict_ends_with_the_error_and_not_a
     monkeypatch.setattr(stream, "answer", refuse)
     with pytest.raises(ZeroDivisionError):
         _ = [piece async for piece in pump(stream, pieces(), {"model": model}, 5.0)]
+
+
+_ENDING = """
+import threading, time
+from guard.runtime.lanes import lane
+
+def call(seconds, word):
+    time.sleep(seconds)
+    print(word, flush=True)
+
+busy, hung = lane("busy", 1), lane("hung", 1)
+busy.submit(lambda: call(0.3, "ran"))
+busy.submit(lambda: call(0, "came too late"))
+hung.submit(threading.Event().wait)
+"""
+
+
+def test_a_process_ends_after_the_calls_that_run_but_waits_neither_for_others_nor_for_one_that_hangs():
+    ran = subprocess.run([sys.executable, "-c", _ENDING], capture_output=True, text=True, timeout=10, check=True, cwd=ROOT)
+    assert ran.stdout == "ran\n"
+    assert ran.stderr == ""
