@@ -28,6 +28,7 @@ log = logging.getLogger("guard")
 KEY_VARIABLE = "TENET_CACHE_KEY"
 """Environment variable with the secret that processes which share a Redis have in common."""
 
+_FINDINGS = 10
 _SHORTEST_KEY = 16
 _TAG_BYTES = 16
 _REDIS_SECONDS = 0.25
@@ -70,12 +71,16 @@ def recalled(verdicts: Verdicts, detector: str, item: Item) -> list[Finding]:
 
 
 class VerdictCache:
-    """Verdicts in memory, at most `most` of them; what was not used for longest goes first. Thread-safe."""
+    """Verdicts in memory; what was not used for longest goes first. Thread-safe.
+
+    At most `most` of them, with ten findings each on average: a text of spans may have thousands.
+    """
 
     def __init__(self, most: int = 50_000, secret: bytes | None = None) -> None:
         self._most = most
         self._secret = os.urandom(32) if secret is None else secret
         self._kept: OrderedDict[bytes, Verdicts] = OrderedDict()
+        self._findings = 0
         self._lock = threading.Lock()
 
     def key(self, identity: str, item: Item, *, sees_exchange: bool) -> bytes:
@@ -103,10 +108,11 @@ class VerdictCache:
     def put(self, key: bytes, verdicts: Verdicts) -> None:
         """Remember."""
         with self._lock:
+            self._findings += len(verdicts) - len(self._kept.get(key, ()))
             self._kept[key] = verdicts
             self._kept.move_to_end(key)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            while len(self._kept) > self._most or self._findings > self._most * _FINDINGS:
+                self._findings -= len(self._kept.popitem(last=False)[1])
 
     def fetch(self, keys: Sequence[bytes]) -> Future[Mapping[bytes, Verdicts]] | None:
         """Ask whoever else remembers, for keys that are not in memory; None where there is nobody."""

@@ -57,6 +57,20 @@ def test_whatever_a_detector_is_shown_changes_the_key():
     assert cache.key("it", shown[0], sees_exchange=True) == cache.key("it", again, sees_exchange=True)
 
 
+def test_many_findings_take_the_room_of_many_verdicts():
+    cache = VerdictCache(most=4)
+    for number in range(4):
+        cache.put(bytes([number]), (Verdict("custom/x", 1.0, 0, 1),) * 9)
+    assert all(cache.get(bytes([number])) for number in range(4))
+    for _ in range(2):
+        cache.put(b"much", (Verdict("custom/x", 1.0, 0, 1),) * 20)
+    assert [cache.get(bytes([number])) is not None for number in range(4)] == [False, False, True, True]
+    cache.put(b"too much", (Verdict("custom/x", 1.0, 0, 1),) * 41)
+    cache.put(b"empty", ())
+    assert cache.get(b"too much") is None
+    assert cache.get(b"empty") == ()
+
+
 def test_what_was_not_used_for_longest_is_forgotten():
     cache = VerdictCache(most=2)
     cache.put(b"1", VERDICTS)
