@@ -63,6 +63,8 @@ class Guard:
         self._timeout = loaded.timeout
         self._cache = VerdictCache() if cache is None else cache
         self._word_readers: dict[str, Detector] = {}
+        self._kinds = known
+        self._identities: dict[str, str] = {}
         self.detectors: dict[str, Detector] = registry.build(loaded.detectors, known, self._with_runtime, loading)
         versions = {name: detector.version for name, detector in self.detectors.items()}
         self.policy = replace(loaded, digest=digest(loaded, versions))
@@ -91,9 +93,10 @@ class Guard:
                 detector.inner.warm_up()
 
     def _with_runtime(self, config: DetectorConfig, detector: Detector) -> Detector:
+        others = [self._identities[other] for other in self._kinds[config.use].refers(config.options)]
+        known_as = self._identities[config.name] = identity(config, detector.version, others)
         if detector.needs.runs is Runs.INLINE or isinstance(detector, Composed):
             return detector
-        known_as = identity(config, detector.version)
         reader = getattr(detector, "reader", None)
         if reader is not None:  # what it reads is somebody's words, so it goes into no cache that is shared
             words = VerdictCache(_REMEMBERED_READINGS)

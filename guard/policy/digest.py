@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,9 +26,13 @@ def digest(policy: Policy, versions: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def identity(config: DetectorConfig, version: str) -> str:
-    """Return what stands for a detector's configuration and version, its name left out: 64 hexadecimal digits."""
-    described = {**_detector(config, version), "runtime": None}
+def identity(config: DetectorConfig, version: str, others: Sequence[str] = ()) -> str:
+    """Return what stands for a detector's configuration and version, its name left out: 64 hexadecimal digits.
+
+    Args:
+        others: The identities of the detectors that it asks.
+    """
+    described = {**_detector(config, version), "runtime": None, "others": list(others)}
     return hashlib.sha256(json.dumps(described, sort_keys=True, ensure_ascii=True).encode("ascii")).hexdigest()
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from runtime.models import Model
 from runtime.redis_server import redis_server
 
+from guard.engine import Guard
 from guard.errors import TenetError
+from guard.policy.model import Kind, Option
 from guard.runtime.cache import KEY_VARIABLE, RedisCache, Verdict, VerdictCache, recalled, remembered
 from guard.runtime.loop import runtime_loop
 from guard.runtime.served import Served
 from guard.runtime.settings import RuntimeSettings
-from guard.values import Caller, Exchange, Finding, Item, Location, Role, Span
+from guard.values import Action, Caller, Detector, Exchange, Finding, Item, Location, Role, Span
 
 VERDICTS = (Verdict("custom/length", 0.5, 1, 3),)
 
@@ -144,3 +148,61 @@ def test_processes_that_share_a_redis_must_share_a_secret(monkeypatch):
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     with pytest.raises(TenetError, match="TENET_CACHE_KEY: expected at least 16 characters"):
         RedisCache("redis://127.0.0.1:1")
+
+
+class Asking(Model):
+    """Says what another detector says."""
+
+    def __init__(self, name: str, other: Detector) -> None:
+        super().__init__(name)
+        self._other = other
+
+    def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
+        return [[replace(finding, detector=self.name) for finding in found] for found in self._other.detect(items)]
+
+
+class Telling(Model):
+    """Says what its options say."""
+
+    def __init__(self, name: str, score: float) -> None:
+        super().__init__(name)
+        self._score = score
+
+    def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
+        return [[Finding(self.name, "custom/length", self._score)] for _ in items]
+
+
+ASKING = """
+version: 1
+name: asks
+detectors:
+  asks: {{use: asking, judge: judge}}
+  judge: {{use: telling, score: {score}}}
+rules:
+  - {{id: length, detect: asks, category: custom/length, action: block}}
+"""
+
+
+def test_another_configuration_of_whom_a_detector_asks_is_another_question(tmp_path):
+    def says(_options: Mapping[str, object]) -> tuple[str, ...]:
+        return ("custom/length",)
+
+    known = {
+        "telling": Kind("telling", "", lambda name, given: Telling(name, given["score"]), says, {"score": Option("number", "")}),
+        "asking": Kind(
+            "asking",
+            "",
+            lambda name, given, others: Asking(name, others[given["judge"]]),
+            says,
+            {"judge": Option("string", "")},
+            refers=lambda given: (given["judge"],),
+        ),
+    }
+    path, cache = tmp_path / "policy.yaml", VerdictCache()
+    actions = []
+    for score in (0.9, 0.1, 0.9):
+        path.write_text(ASKING.format(score=score))
+        guard = Guard(path, kinds=known, cache=cache)
+        actions.append(guard.check_sync("hello").action)
+    assert actions == [Action.BLOCK, Action.ALLOW, Action.BLOCK]
+    assert guard.detectors["asks"].counts.cached == 1
