@@ -25,6 +25,8 @@ Call = Callable[[Sequence[Item]], "Future[list[list[Finding]]]"]
 _ALIKE = 2.0
 _SHORT = 64
 _LEARNING = 0.2
+_SEEN = 32
+"""Batches among which a call looks for items of like length; more would cost more than they save."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +89,7 @@ class Batcher:
         """
         with self._lock:
             if len(self._waiting) >= self._queue:
-                self._drop_dead()
+                self._living(len(self._waiting))
             if len(self._waiting) >= self._queue:
                 self._counts.shed += 1
                 raise Overloaded(self._name, f"{len(self._waiting)} items are waiting", retry_after=self._time_to_clear())
@@ -128,34 +130,40 @@ class Batcher:
         self.start(ripe=True)
 
     def _choose(self) -> list[Entry]:
-        """Take out of the queue the oldest entry and those most like it in length."""
-        self._drop_dead()
-        if not self._waiting:
-            return []
-        oldest = self._waiting[0]
-        if oldest.alone:
-            return self._taken([oldest])
+        """Take out of the queue the oldest entry and, of those that have waited nearly as long, the most like it in length."""
+        seen: list[Entry] = []
+        while self._waiting and not seen:
+            seen = self._living(_SEEN * self._batch)
+        chosen = self._alike(seen)
+        taken = set(map(id, chosen))
+        self._waiting[: len(seen)] = [entry for entry in seen if id(entry) not in taken]
+        for entry in chosen:
+            entry.started = True
+        return chosen
+
+    def _alike(self, seen: list[Entry]) -> list[Entry]:
+        if not seen or seen[0].alone:
+            return seen[:1]
+        oldest = seen[0]
         size = len(oldest.item.text)
         longest, shortest = max(size, _SHORT) * _ALIKE, size / _ALIKE - _SHORT
-        alike = [entry for entry in self._waiting if not entry.alone and shortest <= len(entry.item.text) <= longest]
+        alike = [entry for entry in seen if not entry.alone and shortest <= len(entry.item.text) <= longest]
         if len(alike) > self._batch:
             alike = [oldest, *sorted(alike[1:], key=lambda entry: abs(len(entry.item.text) - size))[: self._batch - 1]]
-        return self._taken(alike)
+        return alike
 
-    def _taken(self, entries: list[Entry]) -> list[Entry]:
-        chosen = set(map(id, entries))
-        self._waiting = [entry for entry in self._waiting if id(entry) not in chosen]
-        for entry in entries:
-            entry.started = True
-        return entries
-
-    def _drop_dead(self) -> None:
+    def _living(self, most: int) -> list[Entry]:
+        """Return those of the first `most` that somebody still waits for, and drop the others."""
         now = time.monotonic()
-        dead = [entry for entry in self._waiting if entry.waiters <= 0 or entry.deadline < now]
-        if dead:
-            self._waiting = [entry for entry in self._waiting if entry.waiters > 0 and entry.deadline >= now]
-            for entry in dead:
-                entry.future.set_exception(TimeoutError(f"the detector {self._name!r} did not start in time"))
+        seen = self._waiting[:most]
+        living = [entry for entry in seen if entry.waiters > 0 and entry.deadline >= now]
+        if len(living) < len(seen):
+            self._waiting[: len(seen)] = living
+            kept = set(map(id, living))
+            for entry in seen:
+                if id(entry) not in kept:
+                    entry.future.set_exception(TimeoutError(f"the detector {self._name!r} did not start in time"))
+        return living
 
     def _run(self, entries: list[Entry]) -> None:
         self._counts.calls += 1

@@ -207,3 +207,24 @@ def test_a_process_ends_after_the_calls_that_run_but_waits_neither_for_others_no
     ran = subprocess.run([sys.executable, "-c", _ENDING], capture_output=True, text=True, timeout=10, check=True, cwd=ROOT)
     assert ran.stdout == "ran\n"
     assert ran.stderr == ""
+
+
+async def test_what_a_question_of_very_many_items_costs_grows_with_their_number_only():
+    looked = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            nonlocal looked
+            looked += 1
+            return super().__len__()
+
+    def cost(number: int) -> float:
+        nonlocal looked
+        detector = served(Model(batch=4), cached=False, timeout=30.0)
+        looked = 0
+        detector.detect([Item(Counted("x" * (each % 50))) for each in range(number)])
+        return looked / number
+
+    assert cost(4000) < 2 * cost(1000)
