@@ -1,0 +1,346 @@
+"""One request to a guarded app, and its answer: input judged, upstream called, output judged, whole or as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from urllib.parse import urlsplit
+
+from guard import asgi
+from guard.asgi import Answer, App, Call, Disconnected, Headers, Receive, Scope, Send
+from guard.engine import Guard, new_exchange
+from guard.errors import BadMessage, UpstreamError
+from guard.formats import encoding
+from guard.formats.base import Document, Format, Piece, Request, Text
+from guard.judging import Judgement
+from guard.media import Media
+from guard.relay import Relay
+from guard.values import Action, Decision, Role, Stage
+
+log = logging.getLogger("guard")
+
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes of an answer that is not streamed."""
+_REPLACED = (b"content-length", b"content-encoding", b"transfer-encoding", b"etag", b"content-md5", b"digest", b"repr-digest")
+
+
+class GuardedExchange:
+    """One request to a guarded app, and its answer."""
+
+    def __init__(
+        self, app: App, guard: Guard, wire: Format, scope: Scope, receive: Receive, send: Send, *, speculative: bool = False
+    ) -> None:
+        """Prepare to serve it.
+
+        Args:
+            app: What is guarded.
+            wire: The format of the route.
+            speculative: Whether the app may start before the input is judged, if no rule speaks against it.
+        """
+        self._app = app
+        self._guard = guard
+        self._policy = guard.policy
+        self._speculative = speculative
+        self._wire = wire
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._began = time.perf_counter()
+        self._judging = 0.0
+        self._started = False
+        self._input = Decision()
+        self._exchange = new_exchange(method=scope["method"], route=scope["path"], headers=asgi.headers_of(scope))
+
+    async def run(self) -> None:
+        """Serve it, whatever comes."""
+        try:
+            headers = self._exchange.headers
+            body = await asgi.read_decoded(self._scope, self._receive, headers, self._policy.limits.body)
+            self._wire = self._wire.received_as(headers.get("content-type", ""))
+            request = self._wire.read_request(body)
+            await self._exchange_of(request, asgi.Request(self._scope, self._receive, body))
+        except Disconnected:
+            return
+        except BadMessage as error:
+            await self._error(str(error), error.status, error.code)
+        except UpstreamError as error:
+            await self._error(str(error), error.status, "upstream_error")
+
+    async def _exchange_of(self, request: Request, call: asgi.Request) -> None:
+        self._exchange = self._guard.described(self._exchange, request)
+        try:
+            if self._speculative and self._guard.may_speculate(self._exchange):
+                await self._speculate(request, call)
+                return
+            judged = await self._judge(request.document.texts, Stage.INPUT, request.document.media)
+            if await self._refused(request, judged):
+                return
+            body = self._wire.rewrite(request.document, judged.changes) if judged.changes else request.document.raw
+            call = asgi.Request(self._scope, self._receive, body)
+            scope = asgi.with_body(self._scope, body)
+            if request.stream:
+                await self._stream(request, call, Call(self._app, call, scope))
+            else:
+                await self._answer(request, await asgi.call(self._app, call, scope, ANSWER_LIMIT))
+        finally:
+            call.close()
+
+    async def _speculate(self, request: Request, call: asgi.Request) -> None:
+        """Let the upstream work while the input is judged; nothing leaves before the decision, and a block cancels it."""
+        running = Call(self._app, call, asgi.with_body(self._scope, request.document.raw))
+        try:
+            judged = await self._judge(request.document.texts, Stage.INPUT, request.document.media)
+            if await self._refused(request, judged):
+                return
+            await self._stream(request, call, running)
+        finally:
+            await running.stop()
+
+    async def _judge(self, texts: Sequence[Text], stage: Stage, media: Sequence[Media] = ()) -> Judgement:
+        began = time.perf_counter()
+        try:
+            judged = await self._guard.judge(texts, stage, self._exchange, media)
+        except BadMessage as error:
+            if stage is Stage.INPUT:
+                raise
+            raise UpstreamError(f"the upstream's answer cannot be judged: {error}") from error
+        self._judging += time.perf_counter() - began
+        if stage is Stage.INPUT:
+            self._input = judged.decision
+        return judged
+
+    async def _refused(self, request: Request, judged: Judgement) -> bool:
+        """Answer with a refusal if the input is blocked; return whether it was."""
+        decision = judged.decision
+        if decision.action is not Action.BLOCK and not judged.unredactable:
+            return False
+        if decision.retry_after:
+            await self._overloaded(decision)
+            return True
+        message = decision.message or self._policy.message
+        if not request.stream or self._policy.refusal == "error":
+            status, body = self._wire.refuse(request, message, self._policy.refusal)
+            await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))
+            return True
+        events = [
+            self._wire.refuse_stream(request, None, choice, message, self._policy.refusal, started=False)
+            for choice in range(int(request.extra.get("n", 1)))
+        ]
+        events.append(self._wire.end_stream(request, None, usage=request.usage))
+        headers = [(b"content-type", self._wire.media_type.encode()), *self._headers(Action.BLOCK)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b"".join(events)})
+        return True
+
+    async def _overloaded(self, decision: Decision) -> None:
+        """Say that the guard has too much to do, where nothing else stands against the exchange."""
+        self._started = True
+        body = self._wire.error("the guard is overloaded; try again later", status=503, code="overloaded")
+        headers = [*self._headers(Action.BLOCK), (b"retry-after", str(math.ceil(decision.retry_after)).encode())]
+        await asgi.send_answer(self._send, 503, body, headers)
+
+    async def _answer(self, request: Request, answer: Answer) -> None:
+        """Judge an answer that is not streamed, and send what may leave of it."""
+        if 300 <= answer.status < 400:
+            _check_redirect(answer.headers, self._exchange.headers.get("host", ""))
+        if answer.status in (204, 304) or not answer.body:
+            await self._send_whole(answer, b"", self._input.action)
+            return
+        body = _decoded(answer)
+        kind = _media_type(answer.headers)
+        self._wire = self._wire.streamed_as(kind)
+        if kind == self._wire.media_type:
+            await self._whole_stream(request, answer, body)
+        elif kind == "application/json" or kind.endswith("+json"):
+            _check_charset(answer.headers)
+            await self._document(request, answer, body)
+        elif answer.status >= 400:
+            await self._plain_error(answer, body)
+        elif (document := self._wire.read_media(body, kind)) is not None:
+            await self._judged_document(request, answer, body, document)
+        else:
+            raise UpstreamError(f"the upstream answered {kind or 'without a Content-Type'}, expected application/json")
+
+    async def _document(self, request: Request, answer: Answer, body: bytes) -> None:
+        try:
+            document = self._wire.read_answer(body, request)
+        except BadMessage as error:
+            raise UpstreamError(f"the upstream's answer broke its format: {error}") from error
+        await self._judged_document(request, answer, body, document)
+
+    async def _judged_document(self, request: Request, answer: Answer, body: bytes, document: Document) -> None:
+        judged = await self._judge(document.texts, Stage.OUTPUT, document.media)
+        action = max(self._input.action, judged.decision.action)
+        message = judged.decision.message or self._policy.message
+        blocked = judged.decision.action is Action.BLOCK
+        if judged.decision.retry_after:
+            await self._overloaded(judged.decision)
+        elif judged.all_blocked or (blocked and (self._policy.refusal == "error" or answer.status >= 400)):
+            mode = "error" if answer.status >= 400 else self._policy.refusal
+            status, refusal = self._wire.refuse(request, message, mode)
+            await asgi.send_answer(self._send, status, refusal, self._headers(Action.BLOCK))
+        elif blocked:
+            body = self._wire.refuse_choices(document, judged.changes, judged.blocked, message, self._policy.refusal)
+            await self._send_whole(answer, body, action)
+        else:
+            body = self._wire.rewrite(document, judged.changes) if judged.changes else body
+            await self._send_whole(answer, body, action)
+
+    async def _whole_stream(self, request: Request, answer: Answer, body: bytes) -> None:
+        """Relay a stream that nobody asked for, complete."""
+        relay = self._guard.relay(self._wire, request, self._exchange)
+        chunks = [chunk async for chunk in self._guard.pump(relay, _once(body), b"")]
+        if relay.rejection is not None:
+            await self._reject(request, relay)
+            return
+        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        await self._send_whole(answer, b"".join(chunks), max(self._input.action, relay.decision.action))
+
+    async def _plain_error(self, answer: Answer, body: bytes) -> None:
+        """Pass on the upstream's error that is not JSON, if its text may leave."""
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as error:
+            raise UpstreamError(f"the upstream answered {answer.status}, and not in UTF-8") from error
+        judged = await self._judge((Text((Piece("", text),), Role.ASSISTANT),), Stage.OUTPUT)
+        blocked = judged.decision.action is Action.BLOCK
+        message = judged.decision.message if blocked else judged.changes.get("", text)
+        await self._error(message, answer.status, "upstream_error", judged.decision.action)
+
+    async def _stream(self, request: Request, client: asgi.Request, call: Call) -> None:
+        """Relay a streamed answer until it ends, or the client goes."""
+        work = asyncio.create_task(self._relay(request, call))
+        try:
+            await asyncio.wait({work, client.gone}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            await call.stop()
+
+    async def _relay(self, request: Request, call: Call) -> None:
+        await call.head()
+        self._wire = self._wire.streamed_as(_media_type(call.headers))
+        if not 200 <= call.status < 300 or _media_type(call.headers) != self._wire.media_type:
+            await self._answer(request, Answer(call.status, call.headers, await call.body(ANSWER_LIMIT)))
+            return
+        if _header(call.headers, b"content-encoding") not in ("", "identity"):
+            raise UpstreamError("the upstream encoded its stream although `identity` was asked for")
+        _check_charset(call.headers)
+        relay = self._guard.relay(self._wire, request, self._exchange)
+        headers = _kept(call.headers) + self._headers(self._input.action)
+        async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
+            async for events_now in events:
+                if not self._started and relay.rejection is not None and not relay.started:
+                    await self._reject(request, relay)
+                    return
+                if not self._started:
+                    await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
+                    self._started = True
+                await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
+        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        if not self._started:
+            await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
+            self._started = True
+        await self._send({"type": "http.response.body", "body": self._decision_event(relay)})
+
+    async def _reject(self, request: Request, relay: Relay) -> None:
+        """Answer with an error in place of a stream that is blocked before anything has left."""
+        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        status, body = self._wire.refuse(request, relay.rejection or "", "error")
+        self._started = True
+        await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))
+
+    def _decision_event(self, relay: Relay) -> bytes:
+        """Return the stream's final decision as an event, for a client that asked by `x-guard-decision: event`."""
+        if self._exchange.headers.get("x-guard-decision") != "event":
+            return b""
+        return b"event: guard.decision\ndata: " + json.dumps(relay.decision.as_dict()).encode() + b"\n\n"
+
+    async def _send_whole(self, answer: Answer, body: bytes, action: Action) -> None:
+        headers = [*_kept(answer.headers), *self._headers(action), (b"content-length", str(len(body)).encode())]
+        self._started = True
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _error(self, message: str, status: int, code: str, action: Action = Action.ALLOW) -> None:
+        if self._started:
+            await self._send({"type": "http.response.body", "body": self._wire.stream_error(message, code=code)})
+            return
+        self._started = True
+        body = self._wire.error(message, status=status, code=code)
+        await asgi.send_answer(self._send, status, body, self._headers(max(self._input.action, action)))
+
+    def _headers(self, action: Action) -> Headers:
+        total = (time.perf_counter() - self._began) * 1000
+        return [
+            (b"x-guard-exchange", self._exchange.id.encode()),
+            (b"x-guard-policy", self._policy.digest.encode()),
+            (b"x-guard-action", action.word.encode()),
+            (b"server-timing", f"guard;dur={self._judging * 1000:.2f}, total;dur={total:.2f}".encode()),
+        ]
+
+
+def _header(headers: Headers, name: bytes) -> str:
+    return next((value for key, value in headers if key.lower() == name), b"").decode("latin-1").strip().lower()
+
+
+def _media_type(headers: Headers) -> str:
+    return _header(headers, b"content-type").partition(";")[0].strip()
+
+
+def _kept(headers: Headers) -> Headers:
+    """Return the upstream's headers that still hold; what it says in the guard's name does not count."""
+    return [
+        (name, value) for name, value in headers if name.lower() not in _REPLACED and not name.lower().startswith(b"x-guard-")
+    ]
+
+
+def _check_charset(headers: Headers) -> None:
+    """Raise UpstreamError where a client would read another text from the bytes than the one that is judged."""
+    try:
+        encoding.check_charset(_header(headers, b"content-type"))
+    except BadMessage as error:
+        raise UpstreamError(f"the upstream's answer cannot be judged: {error}") from error
+
+
+def _check_redirect(headers: Headers, host: str) -> None:
+    """Raise UpstreamError where a client that follows a redirect would ask somebody else, past the guard."""
+    location = next((value for name, value in headers if name.lower() == b"location"), b"").decode("latin-1")
+    try:
+        elsewhere = urlsplit(location).netloc not in ("", host)
+    except ValueError:
+        elsewhere = True
+    if elsewhere:
+        raise UpstreamError("the upstream sends its clients elsewhere; let the guard ask there itself (`--upstream`)")
+
+
+def _decoded(answer: Answer) -> bytes:
+    try:
+        return encoding.decoded(
+            answer.body, _header(answer.headers, b"content-encoding"), ANSWER_LIMIT, encoding.ANSWER_ENCODINGS
+        )
+    except BadMessage as error:
+        raise UpstreamError(f"the upstream's answer cannot be decoded: {error}") from error
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _until_broken(call: Call, relay: Relay) -> AsyncIterator[bytes]:
+    """Yield the upstream's bytes; if it breaks off, tell the relay, which judges what is held and tells the client."""
+    try:
+        async for chunk in call.chunks():
+            yield chunk
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        log.warning("the upstream broke off its stream: %s", type(error).__name__)
+        relay.fail("the upstream broke off its stream", "upstream_error")
