@@ -141,7 +141,6 @@ def test_the_page_of_options_is_the_one_that_is_printed():
     assert (ROOT / "docs/detector-options.md").read_text() == options_page(kinds()) + "\n"
 
 
-
 def run(*arguments: str) -> str:
     result = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
     assert result.returncode == 0, result.stderr

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +82,15 @@ def _unseen(examples: Iterable[Example], seen: set[str]) -> Iterator[Example]:
 
 
 def _records(folder: Path, source: str) -> Iterator[dict[str, Any]]:
-    if source == "own_examples":
-        text = files("alignment.classifiers").joinpath("own_examples.jsonl").read_text(encoding="utf-8")
-    else:
-        text = (folder / f"{source}.jsonl").read_text(encoding="utf-8")
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line:
-            yield _record(line, f"{source}.jsonl:{number}")
+    for file in _own_files() if source == "own_examples" else [folder / f"{source}.jsonl"]:
+        for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
+            if line:
+                yield _record(line, f"{file.name}:{number}")
+
+
+def _own_files() -> list[Path]:
+    """Return the files of our own examples, which stand beside this module."""
+    return sorted((Path(__file__).parent / "own").glob("*.jsonl"))
 
 
 def _record(line: str, where: str) -> dict[str, Any]:

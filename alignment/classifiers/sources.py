@@ -82,7 +82,7 @@ SOURCES: Mapping[str, Source] = {
     "jailbreaks_in_the_wild": Source("MIT", weight=2.0),
     "model_responses": Source("MIT"),
     "openai_moderation_half": Source("MIT", weight=4.0),
-    "own_examples": Source("Apache-2.0", weight=4.0),
+    "own_examples": Source("Apache-2.0", weight=3.0),
     "prompt_injection": Source("MIT", weight=0.5),
     "profanity_words": Source("MIT", weight=0.25, absent=_POST),
     "toxic_prompts": Source("Apache-2.0", weight=2.0, absent=_RARE),

@@ -80,7 +80,7 @@ class Embedded:
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Return for each item the categories with a score of at least `REPORTED`."""
         return [
-            self._findings(item, row)
+            reported(self._name, self.categories, item, row)
             for item, row in zip(items, self.scores([item.text for item in items]).tolist(), strict=True)
         ]
 
@@ -88,12 +88,14 @@ class Embedded:
         """Do the same; it takes microseconds, so it yields to nobody."""
         return self.detect(items)
 
-    def _findings(self, item: Item, row: Sequence[float]) -> list[Finding]:
-        return [
-            Finding(self._name, category, score, None, item.location, item.role)
-            for category, score in zip(self.categories, row, strict=True)
-            if score >= REPORTED and (category not in SPOKEN_BY or item.role in SPOKEN_BY[category])
-        ]
+
+def reported(detector: str, names: Sequence[str], item: Item, scores: Sequence[float]) -> list[Finding]:
+    """Return the categories with a score of at least `REPORTED` that are looked for in the words of the item's speaker."""
+    return [
+        Finding(detector, category, score, None, item.location, item.role)
+        for category, score in zip(names, scores, strict=True)
+        if score >= REPORTED and (category not in SPOKEN_BY or item.role in SPOKEN_BY[category])
+    ]
 
 
 def make(name: str, options: Mapping[str, Any]) -> Embedded:
