@@ -212,7 +212,7 @@ def test_a_service_that_cannot_keep_up_fails_no_record(tmp_path):
         policy.write_text(
             "version: 1\nname: slow\n"
             f"detectors: {{slow: {{use: http, url: '{url}/', body: {{text: '{{text}}'}}, score: score, category: toxicity,\n"
-            "  runtime: {timeout: 0.2, parallel: 64, recovery: 0.1, retries: 0}}}\n"
+            "  runtime: {timeout: 1.0, parallel: 64, recovery: 0.1, retries: 0}}}\n"
             "rules: [{id: suspected, detect: slow, category: toxicity, action: flag}]\n"
         )
         text = b"".join(b'{"text": "number %d"}\n' % number for number in range(200))
