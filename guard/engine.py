@@ -89,13 +89,17 @@ class Guard:
         for detector in (*self.detectors.values(), *self._word_readers.values()):
             if isinstance(detector, ScanningDetector):
                 detector.scan(" ", 0, None, final=False, role=Role.USER, location=Location())
+            elif isinstance(detector, Composed):
+                detector.warm_up()
             elif isinstance(detector, Served) and isinstance(detector.inner, Threaded):
                 detector.inner.warm_up()
 
     def _with_runtime(self, config: DetectorConfig, detector: Detector) -> Detector:
         others = [self._identities[other] for other in self._kinds[config.use].refers(config.options)]
         known_as = self._identities[config.name] = identity(config, detector.version, others)
-        if detector.needs.runs is Runs.INLINE or isinstance(detector, Composed):
+        if isinstance(detector, Composed):
+            return detector.served_by(lambda part: self._with_runtime(config, part))
+        if detector.needs.runs is Runs.INLINE:
             return detector
         reader = getattr(detector, "reader", None)
         if reader is not None:  # what it reads is somebody's words, so it goes into no cache that is shared

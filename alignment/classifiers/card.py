@@ -11,6 +11,8 @@ from alignment.classifiers.metrics import Metrics
 from alignment.classifiers.sources import SOURCES
 from alignment.classifiers.training import Training
 from guard.detectors.embedded import CATEGORIES
+from guard.detectors.encoder_stage import OVERLAP as TOKEN_OVERLAP
+from guard.detectors.encoder_stage import WINDOW as TOKENS
 from guard.detectors.features import BUCKETS
 from guard.detectors.linear import OVERLAP, WINDOW
 
@@ -74,6 +76,75 @@ def card(training: Training, size: int, version: str) -> str:
         _FAILURES,
     )
     return "\n".join(sections)
+
+
+_ENCODER = """# The transformer stage of `use: embedded`
+
+all-MiniLM-L6-v2 (Apache-2.0; 6 layers, 22 million parameters), fine-tuned with a head for each of {categories} categories
+on partial labels. English only. Licence of the weights: Apache-2.0. Written by `align classifier train --stage transformer`;
+do not edit.
+
+- File: `encoder.onnx`, {size:.1f} MB, int8 (weights by channel; activations by a scale of each call, and each window is a
+  call, so that a score does not depend on its company); version `{version}`. Its SHA-256 stands beside it and is checked.
+- Rebuild: `make model` (seed {seed}; under an hour on two cores).
+- It reads the folded view with emoji spelled out, in windows of {window} tokens that overlap by {overlap}; a text gets the
+  highest score of its windows, and a kind (`violence/graphic`) never more than its group (`violence`).
+- Calibrated on the int8 model by Platt's sigmoid, on texts that were not trained on, for traffic with {prior:.0%} positives
+  ({kinds:.0%} for kinds); the offset is lowered where more than {alarms:.1%} of harmless texts would reach 0.5 in one category.
+"""
+
+_ENCODER_FAILURES = """## Known failures
+
+- `sexual/minors`, `self-harm/intent`, `self-harm/instructions`, `illicit/violent`, `harassment/threatening` and
+  `violence/graphic` rest on some dozens of positives each.
+- `harmful-response` judges the answer without its question.
+- A threat inside a window of harmless sentences scores lower than alone, as a threat more than as harassment.
+- Overrides in known wordings ("ignore all previous instructions") score low when they stand alone and sound like a user's own
+  change of mind: the pattern detector `injection` is for those.
+- Tweets marked offensive over-mark African American English (documented by their authors).
+- Half of OpenAI's moderation set was trained on (four times as often as other rows): on its other half it is at an advantage
+  over models that never saw the set.
+- Other languages than English: no claim at all.
+"""
+
+
+def encoder_card(
+    evaluation: Evaluation,
+    unseen: Mapping[tuple[str, str], Metrics],
+    examples: Sequence[Example],
+    size: int,
+    version: str,
+    seed: int,
+) -> str:
+    """Return the card of the transformer in Markdown.
+
+    Args:
+        evaluation: On held-out rows of sources that were trained on.
+        unseen: (category, source) to metrics, of sources that were not.
+        examples: All of them.
+        size: Of the model file, in bytes.
+        version: The start of its SHA-256.
+    """
+    introduction = _ENCODER.format(
+        categories=len(CATEGORIES),
+        size=size / 1e6,
+        version=version,
+        seed=seed,
+        window=TOKENS,
+        overlap=TOKEN_OVERLAP,
+        prior=PRIOR,
+        kinds=PRIOR_OF_KINDS,
+        alarms=ALARMS,
+    )
+    rows = [(source, name, *_figures(found)) for (name, source), found in unseen.items()]
+    never = "\n".join(
+        (
+            "## Sources that it never saw\n",
+            "Held-out harmless rows join the negatives of a source that has none.\n",
+            _table(("data set", "category", *_HEADINGS), rows),
+        )
+    )
+    return "\n".join((introduction, _data(examples), never, measured(evaluation), _ENCODER_FAILURES))
 
 
 def measured(evaluation: Evaluation) -> str:

@@ -58,6 +58,9 @@ class Source:
 BENIGN = ("benign_prompts", "benign_more", "code_prompts", "cyber_benign", "counsel_questions")
 """Sources without harm, on which false alarms are counted."""
 
+NEVER_TAUGHT = ("catqa", "guardrails_demo", "identity_templates", "toxic_prompts")
+"""Sources that the transformer is never trained on, so that it can be judged on sets that it has not seen."""
+
 SOURCES: Mapping[str, Source] = {
     "advbench_strings": Source("MIT"),
     "bad_words_en": Source("CC-BY-4.0", weight=0.5, absent=_POST),

@@ -1,4 +1,7 @@
-"""The trained classifier that ships with Tenet: `use: embedded`.
+"""The trained classifier that ships with Tenet: `use: embedded`, in two stages.
+
+A linear stage reads every text in microseconds. Where all its scores are low, that is the verdict; the others
+are read by a small transformer in milliseconds, off the event loop, which is loaded when it is first needed.
 
 It reports every category whose score reaches `REPORTED`, without a span; rules choose their own thresholds above that. A category
 is only looked for in the words that it is defined on: what a user asks for, what a tool returns, what an assistant answers.
@@ -6,18 +9,21 @@ is only looked for in the words that it is defined on: what a user asks for, wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guard.categories import OPENAI
-from guard.values import Finding, Item, Needs, Role, Runs, WindowReach
+from guard.detectors.running import Composed, Threaded
+from guard.runtime.cores import available_cores
+from guard.runtime.shared import shared
+from guard.values import Detector, Finding, Item, Needs, Role, Runs, WindowReach
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from guard.detectors.linear import Scorer
+    from guard.detectors.encoder_stage import EncoderStage
 
 CATEGORIES = (*OPENAI, "toxicity", "profanity", "jailbreak", "injection", "harmful-request", "harmful-response")
 """Every category that it reports."""
@@ -25,8 +31,20 @@ CATEGORIES = (*OPENAI, "toxicity", "profanity", "jailbreak", "injection", "harmf
 REPORTED = 0.05
 """Lowest score of a finding."""
 
+CLEAR = 0.02
+"""Below this in every category, the linear stage's verdict stands: that nothing is there.
+
+On rows held out of both stages, one in 2,000 of what the transformer finds is lost so, and half of harmless prompts end here.
+"""
+
+LINEAR_SHARE = 0.25
+"""Share of the linear stage in the log-odds of what both have read; it remembers wordings that the transformer weighs lightly."""
+
 MODEL = Path(__file__).parent / "models" / "linear.safetensors"
-"""The weights; `models/README.md` says what they were trained on and how good they are."""
+"""The weights of the linear stage; `models/README.md` says what they were trained on and how good they are."""
+
+ENCODER = MODEL.with_name("encoder.onnx")
+"""The weights of the transformer; `models/encoder.md` is their card."""
 
 SPOKEN_BY: Mapping[str, frozenset[Role]] = {
     "jailbreak": frozenset({Role.USER}),
@@ -37,56 +55,113 @@ SPOKEN_BY: Mapping[str, frozenset[Role]] = {
 """Whose words a category is looked for in; the others in anybody's."""
 
 
-class Embedded:
+class Embedded(Composed):
     """A text classifier for `CATEGORIES`.
 
     Attributes:
         thresholds: For each category, the score that at most 1 % of harmless texts reach: for those who set none themselves.
     """
 
-    def __init__(self, name: str, reach: WindowReach, scorer: Scorer) -> None:
-        self._name = name
-        self._needs = Needs(reach=reach, views=("folded",), runs=Runs.INLINE)
-        self._scorer = scorer
-        self.thresholds: Mapping[str, float] = scorer.thresholds
+    def __init__(self, name: str, reach: WindowReach, stages: Stages, deep: Detector) -> None:
+        needs = Needs(reach=reach, views=("folded",), runs=Runs.ASYNC)
+        super().__init__(name, stages.version, needs, CATEGORIES)
+        self._stages = stages
+        self._deep = deep
 
     @property
-    def name(self) -> str:
-        """The name under which the policy knows it."""
-        return self._name
+    def thresholds(self) -> Mapping[str, float]:
+        """For each category, the score that at most 1 % of harmless texts reach."""
+        return self._stages.encoder().thresholds
 
-    @property
-    def version(self) -> str:
-        """Changes with the weights."""
-        return self._scorer.version
+    def served_by(self, run: Callable[[Detector], Detector]) -> Embedded:
+        """Return the classifier with the runtime around its transformer."""
+        reach = self.needs.reach
+        assert isinstance(reach, WindowReach)  # noqa: S101 - as it was made
+        return Embedded(self.name, reach, self._stages, run(self._deep))
 
-    @property
-    def needs(self) -> Needs:
-        """Windows of the folded view, judged in the event loop."""
-        return self._needs
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Every category that it can report."""
-        return self._scorer.categories
+    def warm_up(self) -> None:
+        """Load the transformer."""
+        self._stages.both(["Good morning."])
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return an array of shape (texts, categories) with the columns of `categories`, whoever speaks.
 
         A long text is judged window by window and gets the highest score of each category.
         """
-        return self._scorer.scores(texts)
+        found = self._stages.linear.scores(texts)
+        unclear = [index for index, row in enumerate(found) if row.max() >= CLEAR]
+        if unclear:
+            found[unclear] = self._stages.both([texts[index] for index in unclear])
+        return found
+
+    def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
+        """Return for each item the categories with a score of at least `REPORTED`; waits for the transformer."""
+        unclear = self._unclear(items)
+        asked = self._deep.detect([items[index] for index in unclear]) if unclear else []
+        return _spread(asked, unclear, len(items))
+
+    async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
+        """Do the same without blocking the event loop; clear texts take microseconds."""
+        unclear = self._unclear(items)
+        asked = await self._deep.detect_async([items[index] for index in unclear]) if unclear else []
+        return _spread(asked, unclear, len(items))
+
+    def _unclear(self, items: Sequence[Item]) -> list[int]:
+        """Return the indices of the items in which the linear stage sees something."""
+        rows = self._stages.linear.scores([item.text for item in items]) if items else ()
+        return [index for index, row in enumerate(rows) if row.max() >= CLEAR]
+
+
+class Stages:
+    """The weights of both stages; those of the transformer are loaded when they are first needed, once for the process."""
+
+    def __init__(self, detector: str) -> None:
+        """Load the linear stage, and check the digest of the other.
+
+        Raises:
+            DetectorError: Where weights are missing or were changed.
+        """
+        from guard.detectors.encoder_stage import checked_digest
+        from guard.detectors.linear import LinearStage
+
+        self._detector = detector
+        self.linear = LinearStage.load(MODEL, detector)
+        self.version = f"{self.linear.version} {checked_digest(ENCODER, detector)[:16]}"
+        self._encoder: EncoderStage | None = None
+
+    def encoder(self) -> EncoderStage:
+        """Return the transformer. Raises DetectorError where its file is not a model of this version."""
+        from guard.detectors.encoder_stage import EncoderStage
+
+        if self._encoder is None:
+            self._encoder = shared((ENCODER, self.version), lambda: EncoderStage.load(ENCODER, self._detector))
+        return self._encoder
+
+    def both(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the scores of both stages together, of shape (texts, categories): a weighted mean of their log-odds."""
+        import numpy as np
+
+        first, second = (np.clip(stage.scores(texts), _LEAST, 1 - _LEAST) for stage in (self.linear, self.encoder()))
+        odds = LINEAR_SHARE * np.log(first / (1 - first)) + (1 - LINEAR_SHARE) * np.log(second / (1 - second))
+        scores: NDArray[np.float32] = 1 / (1 + np.exp(-odds))
+        return scores
+
+
+class Deep(Threaded):
+    """Both stages as a detector that computes, for texts that are not clear."""
+
+    batch = 8
+
+    def __init__(self, name: str, reach: WindowReach, stages: Stages) -> None:
+        super().__init__(name, stages.version, Needs(reach=reach, views=("folded",)), CATEGORIES)
+        self.parallel = available_cores()
+        self.model_key = f"embedded {stages.version}"
+        self._stages = stages
 
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Return for each item the categories with a score of at least `REPORTED`."""
-        return [
-            reported(self._name, self.categories, item, row)
-            for item, row in zip(items, self.scores([item.text for item in items]).tolist(), strict=True)
-        ]
-
-    async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
-        """Do the same; it takes microseconds, so it yields to nobody."""
-        return self.detect(items)
+        rows = self._stages.both([item.text for item in items]).tolist()
+        return [reported(self.name, self.categories, item, row) for item, row in zip(items, rows, strict=True)]
 
 
 def reported(detector: str, names: Sequence[str], item: Item, scores: Sequence[float]) -> list[Finding]:
@@ -105,13 +180,23 @@ def make(name: str, options: Mapping[str, Any]) -> Embedded:
         options: `after`, `most` and `context` of its windows (see `WindowReach`).
 
     Raises:
-        DetectorError: Where the weights are missing or were changed.
+        DetectorError: Where weights are missing or were changed.
     """
-    from guard.detectors.linear import LinearStage
-
-    return Embedded(name, WindowReach(**options), LinearStage.load(MODEL, name))
+    reach, stages = WindowReach(**options), Stages(name)
+    return Embedded(name, reach, stages, Deep(name, reach, stages))
 
 
 def categories_of(_options: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what a detector with these options can report, without loading it."""
     return CATEGORIES
+
+
+def _spread(asked: Sequence[list[Finding]], unclear: Sequence[int], count: int) -> list[list[Finding]]:
+    """Return the findings in the items' places; nothing is found in those that are clear."""
+    findings: list[list[Finding]] = [[] for _ in range(count)]
+    for index, found in zip(unclear, asked, strict=True):
+        findings[index] = found
+    return findings
+
+
+_LEAST = 1e-4

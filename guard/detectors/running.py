@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from guard.runtime.loop import runtime_loop
-from guard.values import Finding, Item, Needs
+from guard.values import Detector, Finding, Item, Needs
 
 
 class _Described:
@@ -90,7 +90,7 @@ class Remote(_Described, ABC):
 
 
 class Composed(_Described, ABC):
-    """A detector that only asks others, around which the runtime is already: it runs wherever it is asked."""
+    """A detector that asks others, and runs wherever it is asked: what is slow about it is the others, not itself."""
 
     @abstractmethod
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
@@ -99,3 +99,10 @@ class Composed(_Described, ABC):
     @abstractmethod
     async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Do the same without blocking the event loop."""
+
+    def served_by(self, run: Callable[[Detector], Detector]) -> Composed:
+        """Return the detector with the runtime around those of the others that are its own parts; `run` puts it there."""
+        return self
+
+    def warm_up(self) -> None:
+        """Load what is loaded late, and make the first real call as quick as the later ones."""

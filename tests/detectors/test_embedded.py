@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.categories import KNOWN, OPENAI
-from guard.detectors.embedded import CATEGORIES, MODEL, REPORTED, Embedded, categories_of, make
+from guard.detectors.embedded import CATEGORIES, ENCODER, MODEL, REPORTED, Embedded, categories_of, make
 from guard.detectors.features import BUCKETS, WORD_BITS, features
 from guard.detectors.linear import WINDOW, LinearStage, windows
 from guard.errors import DetectorError
@@ -37,7 +37,7 @@ def test_it_is_a_detector_with_every_category_of_openai(embedded):
     assert isinstance(embedded, Detector)
     assert set(OPENAI) < set(embedded.categories) <= KNOWN
     assert embedded.categories == CATEGORIES == categories_of({})
-    assert embedded.needs.runs is Runs.INLINE
+    assert embedded.needs.runs is Runs.ASYNC
 
 
 def test_options_place_its_windows():
@@ -153,8 +153,8 @@ def test_features_ignore_case_and_know_the_order_of_words():
 
 def test_one_bad_sentence_in_a_long_text_is_found(embedded):
     threat = "I am going to kill you and your whole family, you worthless idiot. "
-    assert found(embedded, HARMLESS * 150).get("harassment/threatening", 0) < 0.5
-    assert found(embedded, HARMLESS * 150 + threat + HARMLESS * 150).get("harassment/threatening", 0) >= 0.5
+    assert found(embedded, HARMLESS * 150).get("harassment", 0) < 0.5
+    assert found(embedded, HARMLESS * 150 + threat + HARMLESS * 150).get("harassment", 0) >= 0.5
 
 
 def test_the_cost_is_linear_in_the_length(embedded):
@@ -170,8 +170,49 @@ def test_the_cost_is_linear_in_the_length(embedded):
 
 def test_every_category_has_thresholds(embedded):
     stage = LinearStage.load(MODEL)
-    assert set(embedded.thresholds) == set(stage.loose) == set(CATEGORIES)
+    assert set(embedded.thresholds) == set(stage.thresholds) == set(stage.loose) == set(CATEGORIES)
     assert all(0 < stage.loose[name] <= stage.thresholds[name] < 1 for name in CATEGORIES)
+    assert all(0 < threshold < 1 for threshold in embedded.thresholds.values())
+
+
+def test_clear_texts_never_reach_the_transformer(embedded):
+    calls = []
+
+    class Counting:
+        def __init__(self, detector):
+            self._detector = detector
+
+        def __getattr__(self, name):
+            return getattr(self._detector, name)
+
+        def detect(self, items):
+            calls.append([item.text for item in items])
+            return self._detector.detect(items)
+
+    counted = embedded.served_by(Counting)
+    clear, unclear = "Sort a list of numbers in Python.", "you are a worthless idiot"
+    findings = counted.detect([Item(clear), Item(unclear), Item(clear)])
+    assert [bool(found) for found in findings] == [False, True, False]
+    assert calls == [[unclear]]
+
+
+def test_the_transformer_is_loaded_when_it_is_first_needed():
+    code = (
+        "import sys; from guard.detectors.embedded import make; from guard.values import Item; one = make('tone', {});"
+        "one.detect([Item('Sort a list of numbers in Python.')]); print('onnxruntime' in sys.modules);"
+        "one.detect([Item('you are a worthless idiot')]); print('onnxruntime' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "True"]
+
+
+def test_a_changed_transformer_is_refused_at_once(tmp_path, monkeypatch):
+    copy = tmp_path / ENCODER.name
+    copy.write_bytes(ENCODER.read_bytes()[:-1])
+    copy.with_name(copy.name + ".sha256").write_text(ENCODER.with_name(ENCODER.name + ".sha256").read_text())
+    monkeypatch.setattr("guard.detectors.embedded.ENCODER", copy)
+    with pytest.raises(DetectorError, match=r"was changed: expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}; reinstall"):
+        make("tone", {})
 
 
 def copied(tmp_path, raw=None, digest=None):
