@@ -9,6 +9,7 @@ is only looked for in the words that it is defined on: what a user asks for, wha
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ CLEAR = 0.02
 
 On rows held out of both stages, one in 2,000 of what the transformer finds is lost so, and half of harmless prompts end here.
 """
+
+MOST_UNCLEAR = 256
+"""Windows of one message that the transformer reads at most: those in which the linear stage sees most. The others, of texts far
+longer than 100,000 characters, keep the linear stage's verdict, so that nobody can buy minutes of work with one request."""
 
 LINEAR_SHARE = 0.25
 """Share of the linear stage in the log-odds of what both have read; it remembers wordings that the transformer weighs lightly."""
@@ -96,20 +101,25 @@ class Embedded(Composed):
 
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Return for each item the categories with a score of at least `REPORTED`; waits for the transformer."""
-        unclear = self._unclear(items)
+        findings, unclear = self._first(items)
         asked = self._deep.detect([items[index] for index in unclear]) if unclear else []
-        return _spread(asked, unclear, len(items))
+        return _replaced(findings, unclear, asked)
 
     async def detect_async(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Do the same without blocking the event loop; clear texts take microseconds."""
-        unclear = self._unclear(items)
+        long = sum(len(item.text) for item in items) > _LONG
+        findings, unclear = await asyncio.to_thread(self._first, items) if long else self._first(items)
         asked = await self._deep.detect_async([items[index] for index in unclear]) if unclear else []
-        return _spread(asked, unclear, len(items))
+        return _replaced(findings, unclear, asked)
 
-    def _unclear(self, items: Sequence[Item]) -> list[int]:
-        """Return the indices of the items in which the linear stage sees something."""
+    def _first(self, items: Sequence[Item]) -> tuple[list[list[Finding]], list[int]]:
+        """Return what the linear stage says of each item, and the indices of those that go on."""
         rows = self._stages.linear.scores([item.text for item in items]) if items else ()
-        return [index for index, row in enumerate(rows) if row.max() >= CLEAR]
+        unclear = [index for index, row in enumerate(rows) if row.max() >= CLEAR]
+        if len(unclear) > MOST_UNCLEAR:
+            unclear = sorted(sorted(unclear, key=lambda index: -rows[index].max())[:MOST_UNCLEAR])
+        findings = [reported(self.name, CATEGORIES, item, row) for item, row in zip(items, rows, strict=True)]
+        return findings, unclear
 
 
 class Stages:
@@ -191,12 +201,11 @@ def categories_of(_options: Mapping[str, Any]) -> tuple[str, ...]:
     return CATEGORIES
 
 
-def _spread(asked: Sequence[list[Finding]], unclear: Sequence[int], count: int) -> list[list[Finding]]:
-    """Return the findings in the items' places; nothing is found in those that are clear."""
-    findings: list[list[Finding]] = [[] for _ in range(count)]
-    for index, found in zip(unclear, asked, strict=True):
-        findings[index] = found
+def _replaced(findings: list[list[Finding]], places: Sequence[int], by: Sequence[list[Finding]]) -> list[list[Finding]]:
+    for place, found in zip(places, by, strict=True):
+        findings[place] = found
     return findings
 
 
 _LEAST = 1e-4
+_LONG = 65_536

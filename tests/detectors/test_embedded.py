@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.categories import KNOWN, OPENAI
-from guard.detectors.embedded import CATEGORIES, ENCODER, MODEL, REPORTED, Embedded, categories_of, make
+from guard.detectors.embedded import CATEGORIES, ENCODER, MODEL, MOST_UNCLEAR, REPORTED, Embedded, categories_of, make
 from guard.detectors.features import BUCKETS, WORD_BITS, features
 from guard.detectors.linear import WINDOW, LinearStage, windows
 from guard.errors import DetectorError
@@ -194,6 +194,28 @@ def test_clear_texts_never_reach_the_transformer(embedded):
     findings = counted.detect([Item(clear), Item(unclear), Item(clear)])
     assert [bool(found) for found in findings] == [False, True, False]
     assert calls == [[unclear]]
+
+
+def test_a_message_without_end_costs_the_transformer_a_bounded_number_of_windows(embedded):
+    asked = []
+
+    class Counting:
+        def __init__(self, detector):
+            self._detector = detector
+
+        def __getattr__(self, name):
+            return getattr(self._detector, name)
+
+        def detect(self, items):
+            asked.extend(items)
+            return [[] for _ in items]
+
+    items = [Item(f"you are stupid number {number}") for number in range(MOST_UNCLEAR + 50)]
+    worst = Item("I will kill you, you worthless idiot")
+    findings = embedded.served_by(Counting).detect([*items, worst])
+    assert len(asked) == MOST_UNCLEAR
+    assert worst in asked
+    assert sum(bool(found) for found in findings) == 51
 
 
 def test_the_transformer_is_loaded_when_it_is_first_needed():
