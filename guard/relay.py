@@ -6,18 +6,17 @@ where nothing changed. An event that belongs to no choice leaves after everythin
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from guard.actions import Marked, Replacement, published, redact, replacements
 from guard.errors import BadMessage
 from guard.formats import arguments
-from guard.formats.base import Delta, EndOfStream, Format, Frame, Part, Piece, Request
+from guard.formats.base import EndOfStream, Format, Frame, Part, Request
+from guard.held import HeldChoice, HeldPart, HeldText, leaf
 from guard.media import Media
 from guard.policy.model import Policy
 from guard.streaming import ChoiceJudge, Window
-from guard.values import Action, Decision, Finding
+from guard.values import Decision, Finding
 
 Choice = int | None
 
@@ -25,76 +24,6 @@ MOST_CHOICES = 128
 """Choices that an answer may have, where the request asked for fewer."""
 MOST_HELD = 16 * 1024 * 1024
 """Characters of one answer that may wait for their verdicts."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """A part of an event that waits, with the stretch of its track that each delta holds."""
-
-    order: int
-    part: Part
-    stretches: list[tuple[Delta, int, int]]
-    sent: dict[str, int] = field(default_factory=dict)
-    """How far each track of this part has left already."""
-
-
-@dataclass(slots=True)
-class _Text:
-    """What has come of a text and not left yet; taking it in and letting it go costs its length, however often."""
-
-    base: int = 0
-    held: str = ""
-    fresh: list[str] = field(default_factory=list)
-    end: int = 0
-
-    def append(self, text: str) -> None:
-        self.fresh.append(text)
-        self.end += len(text)
-
-    def joined(self) -> str:
-        """The text from `base` on."""
-        if self.fresh:
-            self.held += "".join(self.fresh)
-            self.fresh.clear()
-        return self.held
-
-    def drop(self, end: int) -> None:
-        """Forget what stands before `end`, as soon as that is most of it."""
-        if 2 * (end - self.base) > len(self.held):
-            self.held = self.held[end - self.base :]
-            self.base = end
-
-
-@dataclass(slots=True)
-class _Lane:
-    """What is known of one choice."""
-
-    judge: ChoiceJudge
-    queue: deque[_Held] = field(default_factory=deque)
-    texts: dict[str, _Text] = field(default_factory=dict)
-    whole: dict[str, _Text] = field(default_factory=dict)
-    """Texts of tracks that are judged and released only when complete."""
-    instead: dict[str, str | None] = field(default_factory=dict)
-    """What leaves instead of a whole text; None where it leaves as it is."""
-    ended: bool = False
-    unwritable: bool = False
-    """Whether a key would have to be redacted, which blocks."""
-    refused: bool = False
-    started: bool = False
-    replaced: dict[str, deque[Replacement]] = field(default_factory=dict)
-    settled: set[str] = field(default_factory=set)
-    """Tracks of which every redaction is in `replaced`, as the choice is over."""
-
-    @property
-    def blocked(self) -> bool:
-        return self.unwritable or self.judge.blocked
-
-    @property
-    def decision(self) -> Decision:
-        """The judge's decision, without words of the model in its pointers, and a block where a change cannot be written."""
-        decision = self.judge.decision
-        action = Action.BLOCK if self.unwritable else decision.action
-        return published(replace(decision, action=action))
 
 
 class Relay:
@@ -121,7 +50,7 @@ class Relay:
         self._request = request
         self._make_judge = judge
         self._framing = wire.framing(policy.limits.stream_event)
-        self._lanes: dict[Choice, _Lane] = {}
+        self._lanes: dict[Choice, HeldChoice] = {}
         self._order = 0
         self._last: Part | None = None
         self._end: bytes | None = None
@@ -237,7 +166,7 @@ class Relay:
         if lane is None:
             if len(self._lanes) > max(MOST_CHOICES, int(self._request.extra.get("n", 1))):
                 raise BadMessage(f"the answer has more than {len(self._lanes) - 1} choices")
-            lane = self._lanes[part.choice] = _Lane(self._make_judge(part.choice))
+            lane = self._lanes[part.choice] = HeldChoice(self._make_judge(part.choice))
         self._last = part
         for medium in part.media:
             if reason := self._unjudged(medium):
@@ -249,31 +178,31 @@ class Relay:
         for delta in part.deltas:
             self._held_length += len(delta.text)
             if delta.whole:
-                whole = lane.whole.setdefault(delta.track, _Text())
+                whole = lane.whole.setdefault(delta.track, HeldText())
                 whole.append(delta.text)
                 if whole.end > self._policy.limits.body:
                     raise BadMessage(f"the tool call in {delta.track} is longer than {self._policy.limits.body} characters")
                 stretches.append((delta, 0, 0))
                 continue
-            text = lane.texts.setdefault(delta.track, _Text())
+            text = lane.texts.setdefault(delta.track, HeldText())
             stretches.append((delta, text.end, text.end + len(delta.text)))
             text.append(delta.text)
             lane.judge.feed(delta.track, delta.role, delta.text)
         if self._held_length > MOST_HELD:
             raise BadMessage(f"more than {MOST_HELD} characters of the answer would have to be held until they are judged")
         self._order += 1
-        lane.queue.append(_Held(self._order, part, stretches))
+        lane.queue.append(HeldPart(self._order, part, stretches))
         if part.ends:
             self._end_lane(lane)
 
-    def _end_lane(self, lane: _Lane) -> None:
+    def _end_lane(self, lane: HeldChoice) -> None:
         if lane.ended:
             return
         lane.ended = True
         deltas = {delta.track: delta for held in lane.queue for delta, _, _ in held.stretches if delta.whole}
         for track, text in lane.whole.items():
             for piece in arguments.split(text.joined()):
-                lane.judge.feed(_leaf(track, piece), deltas[track].role, piece.text)
+                lane.judge.feed(leaf(track, piece), deltas[track].role, piece.text)
         lane.judge.close()
 
     def _close(self) -> None:
@@ -281,11 +210,11 @@ class Relay:
         for lane in self._lanes.values():
             self._end_lane(lane)
 
-    def _drain(self, choice: Choice, lane: _Lane, sent: list[bytes]) -> None:
+    def _drain(self, choice: Choice, lane: HeldChoice, sent: list[bytes]) -> None:
         """Send what has been cleared at the head of a lane's queue."""
         if lane.refused:
             return
-        self._write_whole(lane)
+        lane.write_whole()
         while lane.queue:
             held = lane.queue[0]
             if choice is None and any(other.queue and other.queue[0].order < held.order for other in self._lanes.values()):
@@ -293,25 +222,16 @@ class Relay:
             if held.part.ends and not lane.judge.done:
                 self._send_part(lane, held, sent, complete=False)
                 break
-            if lane.blocked and (held.part.ends or not self._cleared(lane, held)):
+            if lane.blocked and (held.part.ends or not lane.cleared(held)):
                 self._send_part(lane, held, sent, complete=False)
                 break
-            if not self._send_part(lane, held, sent, complete=self._cleared(lane, held)):
+            if not self._send_part(lane, held, sent, complete=lane.cleared(held)):
                 break
             lane.queue.popleft()
         if lane.blocked:
             self._refuse(choice, lane, sent)
 
-    def _cleared(self, lane: _Lane, held: _Held) -> bool:
-        for delta, _, end in held.stretches:
-            if delta.whole:
-                if not lane.judge.done or lane.blocked:
-                    return False
-            elif lane.judge.limit(delta.track) < end:
-                return False
-        return True
-
-    def _send_part(self, lane: _Lane, held: _Held, sent: list[bytes], *, complete: bool) -> bool:
+    def _send_part(self, lane: HeldChoice, held: HeldPart, sent: list[bytes], *, complete: bool) -> bool:
         """Send as much of a part as is cleared; return whether that was all of it."""
         if lane.blocked and held.part.ends:
             complete = False
@@ -320,13 +240,14 @@ class Relay:
         fresh = False
         for delta, start, end in held.stretches:
             if delta.whole:
-                text = self._whole_text(lane, held, delta) if complete else None
+                text = lane.whole_text(delta) if complete else None
                 changed |= text != delta.text
                 texts[delta.pointer] = text
                 continue
             begins = max(start, held.sent.get(delta.track, start))
             limit = max(begins, min(end, lane.judge.limit(delta.track)))
-            text = self._release(lane, delta.track, begins, limit)
+            text = lane.release(delta.track, begins, limit)
+            self._held_length -= limit - begins
             changed |= text != delta.text
             fresh |= bool(text)
             texts[delta.pointer] = text or (None if not complete or delta.text else text)
@@ -344,68 +265,7 @@ class Relay:
         lane.started = lane.started or fresh or any(texts.values())
         return complete
 
-    def _release(self, lane: _Lane, track: str, start: int, end: int) -> str:
-        """Take the text of [start, end) of a track out of what is held, with redacted spans replaced where they begin."""
-        if end <= start:
-            return ""
-        self._held_length -= end - start
-        text, base = lane.texts[track].joined(), lane.texts[track].base
-        known = lane.replaced.setdefault(track, deque())
-        if track not in lane.settled:
-            self._mark(lane, track, known, start)
-        pieces, done = [], start
-        while known and known[0].span.start < end:
-            span, instead = known[0]
-            if span.start >= start:
-                pieces += [text[done - base : span.start - base], instead]
-            done = min(end, span.end)
-            if span.end > end:
-                break
-            known.popleft()
-        pieces.append(text[done - base : end - base])
-        lane.texts[track].drop(end)
-        if track not in lane.settled:
-            lane.judge.forget(track, end)
-        return "".join(pieces)
-
-    def _mark(self, lane: _Lane, track: str, known: deque[Replacement], start: int) -> None:
-        """Add to `known` what replaces the redacted spans that may be released now."""
-        limit = lane.judge.limit(track)
-        if lane.judge.done:
-            lane.settled.add(track)
-        seen = known[-1].span.end if known else start
-        marked = [
-            Marked(entry.span, entry.redactor, entry.category)
-            for entry in lane.judge.redacted(track)
-            if seen <= entry.span.start and entry.span.end <= limit
-        ]
-        known += replacements(lane.texts[track].joined(), marked, lane.texts[track].base)
-
-    def _write_whole(self, lane: _Lane) -> None:
-        """Work out, once everything is judged, what leaves instead of each whole text."""
-        if lane.instead or not lane.whole or not lane.judge.done or lane.blocked:
-            return
-        for track, whole in lane.whole.items():
-            text = whole.joined()
-            changes: dict[str, str] = {}
-            for piece in arguments.split(text):
-                marked = [
-                    Marked(entry.span, entry.redactor, entry.category) for entry in lane.judge.redacted(_leaf(track, piece))
-                ]
-                lane.unwritable |= bool(marked) and piece.key
-                if marked and not piece.key:
-                    changes[piece.pointer] = redact(piece.text, marked)
-            lane.instead[track] = arguments.join(text, changes) if changes else None
-
-    def _whole_text(self, lane: _Lane, held: _Held, delta: Delta) -> str:
-        """Return this delta's share of a whole text: its own piece, or, where it was changed, everything in the first one."""
-        instead = lane.instead.get(delta.track)
-        if instead is None:
-            return delta.text
-        lane.instead[delta.track] = ""
-        return instead
-
-    def _refuse(self, choice: Choice, lane: _Lane, sent: list[bytes]) -> None:
+    def _refuse(self, choice: Choice, lane: HeldChoice, sent: list[bytes]) -> None:
         lane.refused = True
         lane.queue.clear()
         message = lane.judge.decision.message or self._policy.message
@@ -439,10 +299,6 @@ class Relay:
         elif self._end is not None:
             sent.append(self._end)
         self.finished = True
-
-
-def _leaf(track: str, piece: Piece) -> str:
-    return f"{track}#{piece.pointer}{'~key' if piece.key else ''}"
 
 
 def _unended(part: Part) -> Part:
