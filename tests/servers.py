@@ -40,6 +40,21 @@ def served(app: Any) -> Iterator[str]:
         thread.join(10)
 
 
+async def body_of(scope: Any, receive: Any, send: Any) -> bytes | None:
+    """Return a request's body; None for the server's own start and stop, which is answered here."""
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return None
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
 @dataclass
 class Upstream:
     """A generator outside the project: answers with the body, chunks and headers it is told to, and keeps what it was sent."""
@@ -55,17 +70,9 @@ class Upstream:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            while (message := await receive())["type"] != "lifespan.shutdown":
-                await send({"type": f"{message['type']}.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
+        body = await body_of(scope, receive, send)
+        if body is None:
             return
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
         self.seen.append(body)
         self.seen_headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
         work = asyncio.create_task(self._send(send))

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import Upstream, completion, served, stream_of
+from servers import Upstream, body_of, completion, served, stream_of
 
 from guard.categories import OPENAI
 from guard.engine import Guard
@@ -43,17 +43,9 @@ class Moderation:
         self.calls = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            while (message := await receive())["type"] != "lifespan.shutdown":
-                await send({"type": f"{message['type']}.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
+        body = await body_of(scope, receive, send)
+        if body is None:
             return
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
         self.calls += 1
         if self.health == "slow":
             await asyncio.sleep(1)

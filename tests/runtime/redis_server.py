@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +16,11 @@ def redis_server(folder: Path) -> Iterator[str]:
     assert program, "these tests need redis-server (Debian: apt-get install redis-server)"
     socket = folder / "redis.sock"
     command = [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        for _ in range(500):
-            if socket.exists():
-                break
-            time.sleep(0.01)
+        assert process.stdout is not None
+        assert any("ready to accept connections" in line.lower() for line in process.stdout), "redis-server did not start"
         yield f"unix://{socket}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.communicate(timeout=10)

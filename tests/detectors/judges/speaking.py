@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from servers import body_of
+
 Reply = str | Mapping[str, Any] | bytes
 """Words; the arguments of a tool call (Anthropic) or fields of the choice (OpenAI); or a whole body."""
 
@@ -24,17 +26,9 @@ class Server:
     keys: list[dict[str, str]] = field(default_factory=list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            while (message := await receive())["type"] != "lifespan.shutdown":
-                await send({"type": f"{message['type']}.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
+        body = await body_of(scope, receive, send)
+        if body is None:
             return
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
         request = json.loads(body)
         self.seen.append(request)
         self.paths.append(scope["path"])
