@@ -96,7 +96,7 @@ class Embedded(Composed):
         found = self._stages.linear.scores(texts)
         unclear = [index for index, row in enumerate(found) if row.max() >= CLEAR]
         if unclear:
-            found[unclear] = self._stages.both([texts[index] for index in unclear])
+            found[unclear] = self._stages.blended(found[unclear], [texts[index] for index in unclear])
         return found
 
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
@@ -148,11 +148,15 @@ class Stages:
         return self._encoder
 
     def both(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the scores of both stages together, of shape (texts, categories): a weighted mean of their log-odds."""
+        """Return the scores of both stages together, of shape (texts, categories)."""
+        return self.blended(self.linear.scores(texts), texts)
+
+    def blended(self, first: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the scores of both stages, where those of the linear one are known: a weighted mean of their log-odds."""
         import numpy as np
 
-        first, second = (np.clip(stage.scores(texts), _LEAST, 1 - _LEAST) for stage in (self.linear, self.encoder()))
-        odds = LINEAR_SHARE * np.log(first / (1 - first)) + (1 - LINEAR_SHARE) * np.log(second / (1 - second))
+        one, other = (np.clip(scores, _LEAST, 1 - _LEAST) for scores in (first, self.encoder().scores(texts)))
+        odds = LINEAR_SHARE * np.log(one / (1 - one)) + (1 - LINEAR_SHARE) * np.log(other / (1 - other))
         scores: NDArray[np.float32] = 1 / (1 + np.exp(-odds))
         return scores
 
