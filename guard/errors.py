@@ -120,3 +120,11 @@ class Blocked(TenetError):
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
         super().__init__(decision.message)
+
+
+class StoreError(TenetError):
+    """A store that cannot be used as it is: of another version, sealed with another key, or no store at all."""
+
+
+class StoreUnavailable(StoreError):
+    """A store that does not answer now: gone, locked, full or read-only. What it acknowledged is not lost; asking again may help."""

@@ -1,0 +1,112 @@
+"""`Store`: an open store, with its secrets and its parts."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets as randomness
+import time
+from functools import cached_property
+
+from sqlalchemy import Engine, select
+
+from guard.store import schema
+from guard.store.connecting import connect, parsed, reading, writing
+from guard.store.migrating import open_or_migrate
+from guard.store.sealing import KEY_VARIABLE, Codec, codec_from_environment
+from guard.store.statements import insert_new
+
+_CHECK = "key_check"
+_SECRET_BYTES = 32
+
+
+class Store:
+    """An open store. Its parts may be used from any thread."""
+
+    def __init__(self, engine: Engine, codec: Codec) -> None:
+        """Take a database whose tables are there, and the codec for its texts; `open_store` does all of it."""
+        self.engine = engine
+        self.codec = codec
+        self._secrets: dict[str, bytes] = {}
+
+    @cached_property
+    def id(self) -> str:
+        """The store's own random id; a backup keeps it."""
+        with reading(self.engine) as connection:
+            return str(connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "store")).scalar_one())
+
+    def secret(self, name: str) -> bytes:
+        """Return 32 random bytes of this store, made when first asked for: the same for every process and after a restart."""
+        found = self._secrets.get(name)
+        if found is None:
+            found = self._secrets[name] = self._read_or_make_secret(name)
+        return found
+
+    def pseudonym(self, kind: str, tenant: str, value: str) -> str:
+        """Return what stands in the store for somebody or something: a keyed digest of 32 hexadecimal digits; empty for "".
+
+        Args:
+            kind: `subject` or `conversation`, so that equal names of different things differ.
+        """
+        if not value:
+            return ""
+        said = b"\0".join(part.encode("utf-8", "surrogatepass") for part in (kind, tenant, value))
+        return hmac.new(self.secret("pseudonyms"), said, hashlib.sha256).hexdigest()[:32]
+
+    def close(self) -> None:
+        """Write what waits, and let the database go."""
+        self.engine.dispose()
+
+    def _read_or_make_secret(self, name: str) -> bytes:
+        table = schema.secrets
+        with reading(self.engine) as connection:
+            found = connection.execute(select(table.c.value).where(table.c.name == name)).scalar()
+        if found is None:
+            fresh = {"name": name, "value": self.codec.seal(os.urandom(_SECRET_BYTES).hex()), "created": now()}
+            with writing(self.engine) as connection:
+                connection.execute(insert_new(table, self.engine.dialect.name), fresh)
+                found = connection.execute(select(table.c.value).where(table.c.name == name)).scalar_one()
+        return bytes.fromhex(self.codec.open(found))
+
+
+def open_at(url: str, *, migrate: bool = False, create: bool = True) -> Store:
+    """Do what `guard.store.open_store` says."""
+    codec = codec_from_environment()
+    engine = connect(parsed(url), create=create)
+    try:
+        open_or_migrate(engine, migrate=migrate)
+        store = Store(engine, codec)
+        check_key(store)
+    except BaseException:
+        engine.dispose()
+        raise
+    return store
+
+
+def check_key(store: Store) -> None:
+    """Raise StoreError where the store's texts are encrypted, and none of the keys opens them.
+
+    A store that is opened with a key for the first time remembers it, so that a later opening without one is noticed at once.
+    """
+    table = schema.secrets
+    with reading(store.engine) as connection:
+        known = connection.execute(select(table.c.value).where(table.c.name == _CHECK)).scalar()
+    if known is not None:
+        store.codec.open(known)
+    elif store.codec.encrypts:
+        row = {"name": _CHECK, "value": store.codec.seal(f"opened by {KEY_VARIABLE}"), "created": now()}
+        with writing(store.engine) as connection:
+            connection.execute(insert_new(table, store.engine.dialect.name), row)
+            written = connection.execute(select(table.c.value).where(table.c.name == _CHECK)).scalar_one()
+        store.codec.open(written)
+
+
+def now() -> int:
+    """Return the time: UTC in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def new_id(prefix: str) -> str:
+    """Return a random id with a prefix that says of what: `fb` of feedback, `lb` of a label, `pr` of a pair, `gk` of a key."""
+    return f"{prefix}_{randomness.token_hex(12)}"
