@@ -127,4 +127,4 @@ class StoreError(TenetError):
 
 
 class StoreUnavailable(StoreError):
-    """A store that does not answer now: gone, locked, full or read-only. What it acknowledged is not lost; asking again may help."""
+    """A store that does not answer now: gone, locked, full or read-only. What it acknowledged stays; asking again may help."""

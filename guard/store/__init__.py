@@ -19,7 +19,7 @@ The rules of the house, which every part holds to:
 - **People.** A subject or a conversation is stored as `store.pseudonym(kind, tenant, value)`, a keyed digest; never as itself.
 - **Text.** Words of users or models stand in `Sealed` columns only, put there by `store.codec`. No other column, no message and
   no log has any; a model's name or a route is kept only where it has the shape of an identifier.
-- **Times** are UTC in microseconds as integers (`store.now()`); **ids** are random (`store.new_id("fb")`).
+- **Times** are UTC in microseconds as integers (`identity.now()`); **ids** are random (`identity.new_id("fb")`).
 - **Writes** that nobody waits for go through `store.writer.put(sink, payload)`. `await store.writer.write(sink, payload)` returns
   after the commit: what it returned for survives a killed process and a loss of power. A `Sink` writes many payloads in one
   transaction. Rare writes of commands may use `connecting.writing(store.engine)`.

@@ -29,6 +29,10 @@ _WRITES = "tenet_writes"
 _EXPECTED = "a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE"
 
 
+class StatementRefused(StoreError):
+    """A statement that the database does not take, whenever it is asked: the fault is in its values."""
+
+
 def parsed(url: str) -> URL:
     """Return the URL of a store; a plain path stands for a SQLite file, `default` for the one in the user's state folder.
 
@@ -125,6 +129,8 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except exc.DBAPIError as error:
         raise told(url, error) from error.orig
+    except sqlite3.Error as error:  # from what is set up for each connection
+        raise told(url, exc.OperationalError("", None, error)) from error
     except exc.TimeoutError as error:
         raise StoreUnavailable(f"the store {shown(url)}: all connections are in use") from error
 
@@ -140,7 +146,7 @@ def told(url: URL, error: exc.DBAPIError) -> StoreError:
         state = getattr(error.orig, "sqlstate", None)
         return StoreUnavailable(f"{where} cannot be reached" + (f" (SQLSTATE {state})" if state else f"{_brief(reason)}"))
     state = getattr(error.orig, "sqlstate", None) or type(error.orig).__name__
-    return StoreError(f"{where} refused a statement ({state})")
+    return StatementRefused(f"{where} refused a statement ({state})")
 
 
 def _brief(reason: str) -> str:

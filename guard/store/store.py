@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import secrets as randomness
-import time
 from functools import cached_property
 
 from sqlalchemy import Engine, select
 
 from guard.store import schema
 from guard.store.connecting import connect, parsed, reading, writing
+from guard.store.identity import now
 from guard.store.migrating import open_or_migrate
 from guard.store.sealing import KEY_VARIABLE, Codec, codec_from_environment
 from guard.store.statements import insert_new
+from guard.store.writing import Limits, Writer
 
 _CHECK = "key_check"
 _SECRET_BYTES = 32
@@ -24,10 +24,11 @@ _SECRET_BYTES = 32
 class Store:
     """An open store. Its parts may be used from any thread."""
 
-    def __init__(self, engine: Engine, codec: Codec) -> None:
+    def __init__(self, engine: Engine, codec: Codec, limits: Limits | None = None) -> None:
         """Take a database whose tables are there, and the codec for its texts; `open_store` does all of it."""
         self.engine = engine
         self.codec = codec
+        self.writer = Writer(engine, limits)
         self._secrets: dict[str, bytes] = {}
 
     @cached_property
@@ -56,6 +57,7 @@ class Store:
 
     def close(self) -> None:
         """Write what waits, and let the database go."""
+        self.writer.close()
         self.engine.dispose()
 
     def _read_or_make_secret(self, name: str) -> bytes:
@@ -100,13 +102,3 @@ def check_key(store: Store) -> None:
             connection.execute(insert_new(table, store.engine.dialect.name), row)
             written = connection.execute(select(table.c.value).where(table.c.name == _CHECK)).scalar_one()
         store.codec.open(written)
-
-
-def now() -> int:
-    """Return the time: UTC in microseconds since 1970."""
-    return time.time_ns() // 1000
-
-
-def new_id(prefix: str) -> str:
-    """Return a random id with a prefix that says of what: `fb` of feedback, `lb` of a label, `pr` of a pair, `gk` of a key."""
-    return f"{prefix}_{randomness.token_hex(12)}"
