@@ -15,6 +15,7 @@ from guard.formats import moderations
 from guard.formats.openai_errors import error_body
 from guard.middleware import GuardMiddleware
 from guard.moderation import moderate, thresholds
+from guard.perspective import Perspective
 from guard.ports import RecentDecisions
 
 _EXCHANGES = "/guard/exchanges/"
@@ -29,6 +30,7 @@ class GuardApp:
         self._upstream = upstream
         self._guarded = GuardMiddleware(upstream, guard=guard, unknown="reject")
         self._recent = recent
+        self._perspective = Perspective()
 
     def swap(self, guard: Guard) -> None:
         """Put another guard in place of this one, without dropping an exchange."""
@@ -43,6 +45,8 @@ class GuardApp:
         route = (scope.get("method"), scope["path"])
         if route == ("POST", "/v1/moderations"):
             await self._moderate(scope, receive, send)
+        elif self._perspective.answers(scope.get("method", ""), scope["path"]):
+            await self._perspective(scope, receive, send, self._guard.policy.limits)
         elif route in (("GET", "/healthz"), ("GET", "/readyz")):
             await asgi.send_answer(send, 200, _json({"status": "ok", "policy": self._guard.policy.digest}))
         elif scope.get("method") == "GET" and scope["path"].startswith(_EXCHANGES):

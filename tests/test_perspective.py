@@ -1,0 +1,126 @@
+"""The Perspective API's routes, through Google's own client and by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from googleapiclient import discovery
+from googleapiclient.errors import HttpError
+from servers import Upstream, served
+
+from guard.app import GuardApp
+from guard.engine import Guard
+from guard.formats.perspective import ATTRIBUTES, MOST_BYTES
+from guard.ports import RecentDecisions
+
+ALL = {name: {} for name in ATTRIBUTES}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served(GuardApp(Guard("default"), Upstream(), RecentDecisions())) as address:
+        yield address
+
+
+def analyze(address: str, **fields: object) -> httpx.Response:
+    body = {"requestedAttributes": {"TOXICITY": {}}, "comment": {"text": "a mild day"}, **fields}
+    return httpx.post(f"{address}/v1alpha1/comments:analyze?key=any", json=body)
+
+
+def detail(answer: httpx.Response) -> str:
+    return answer.json()["error"]["details"][0]["errorType"]
+
+
+def test_googles_client_works_when_only_its_address_is_changed(address):
+    with discovery.build(
+        "commentanalyzer",
+        "v1alpha1",
+        developerKey="any",
+        discoveryServiceUrl=f"{address}/$discovery/rest?version=v1alpha1",
+        static_discovery=False,
+    ) as client:
+        body = {"comment": {"text": "you are a disgusting idiot"}, "requestedAttributes": ALL, "clientToken": "t"}
+        answer = client.comments().analyze(body=body).execute()
+        with pytest.raises(HttpError, match="Comment must be non-empty"):
+            client.comments().analyze(body={**body, "comment": {"text": " "}}).execute()
+    scores = {name: found["summaryScore"]["value"] for name, found in answer["attributeScores"].items()}
+    assert set(scores) == set(ATTRIBUTES)
+    assert min(scores["TOXICITY"], scores["INSULT"]) > 0.5
+    assert max(scores["SEXUALLY_EXPLICIT"], scores["THREAT"]) < 0.5
+    assert answer["attributeScores"]["TOXICITY"]["summaryScore"]["type"] == "PROBABILITY"
+    assert (answer["languages"], answer["detectedLanguages"], answer["clientToken"]) == (["en"], ["en"], "t")
+
+
+def test_each_sentence_gets_its_span_where_spans_are_asked_for(address):
+    text = "The talk was good. Shut your mouth, you stupid pig. See you on Monday."
+    found = analyze(address, comment={"text": text}, spanAnnotations=True).json()["attributeScores"]["TOXICITY"]
+    spans = {text[span["begin"] : span["end"]]: span["score"]["value"] for span in found["spanScores"]}
+    assert list(spans) == ["The talk was good.", "Shut your mouth, you stupid pig.", "See you on Monday."]
+    assert max(spans, key=lambda sentence: spans[sentence]) == "Shut your mouth, you stupid pig."
+    alone = analyze(address, comment={"text": text}).json()["attributeScores"]["TOXICITY"]["spanScores"]
+    assert [(span["begin"], span["end"]) for span in alone] == [(0, len(text))]
+
+
+def test_scores_below_the_threshold_are_left_out(address):
+    asked = {"TOXICITY": {"scoreThreshold": 0.9, "scoreType": "PROBABILITY"}, "INSULT": {}}
+    assert set(analyze(address, requestedAttributes=asked).json()["attributeScores"]) == {"INSULT"}
+
+
+def test_both_spellings_of_fields_are_understood(address):
+    body = {
+        "requested_attributes": {"TOXICITY": {"score_threshold": 0.0}},
+        "comment": {"text": "a mild day"},
+        "do_not_store": True,
+    }
+    assert httpx.post(f"{address}/v1alpha1/comments:analyze", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "message"),
+    [
+        ({"comment": {"text": ""}}, "COMMENT_EMPTY", "Comment must be non-empty."),
+        ({"comment": {}}, "COMMENT_EMPTY", "Comment must be non-empty."),
+        ({"comment": {"text": "ä" * MOST_BYTES}}, "COMMENT_TOO_LONG", "Comment text too long."),
+        ({"comment": {"text": "x", "type": "HTML"}}, "INVALID_REQUEST", "only 'PLAIN_TEXT' comments"),
+        ({"requestedAttributes": {}}, "NO_REQUESTED_ATTRIBUTES", "Missing requested_attributes"),
+        ({"requestedAttributes": {"FLIRTATION": {}}}, "INVALID_REQUEST", "Unknown requested attribute: FLIRTATION"),
+        ({"requestedAttributes": {"TOXICITY": {"scoreThreshold": 2}}}, "INVALID_REQUEST", "a number from 0 to 1"),
+        ({"languages": ["de"]}, "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE", "TOXICITY does not support request languages: de"),
+        ({"comment": {"text": "добрый день"}}, "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE", "request languages: und"),
+        ({"spanAnnotation": True}, "INVALID_REQUEST", 'Unknown name "spanAnnotation"'),
+        ({"comment": 5}, "INVALID_REQUEST", "comment: expected an object, got a number"),
+    ],
+)
+def test_a_bad_request_gets_the_errors_that_clients_of_the_api_know(address, fields, kind, message):
+    answer = analyze(address, **fields)
+    assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert detail(answer) == kind
+    assert message in answer.json()["error"]["message"]
+
+
+def test_attributes_that_cannot_be_answered_are_dropped_on_request(address):
+    asked = {"TOXICITY": {}, "FLIRTATION": {}}
+    answer = analyze(address, requestedAttributes=asked, dropUnsupportedAttributes=True)
+    assert set(answer.json()["attributeScores"]) == {"TOXICITY"}
+    assert "attributeScores" not in analyze(address, languages=["de"], dropUnsupportedAttributes=True).json()
+
+
+def test_a_suggestion_is_refused_where_nothing_can_keep_it(address):
+    body = {"comment": {"text": "a mild day"}, "attributeScores": {"TOXICITY": {"summaryScore": {"value": 1}}}}
+    answer = httpx.post(f"{address}/v1alpha1/comments:suggestscore", json=body)
+    assert (answer.status_code, answer.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
+    assert "--store" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("scores", [{}, {"TOXICITY": {}}, {"TOXICITY": {"summaryScore": {"value": -1}}}, {"WIT": {}}])
+def test_a_suggestion_without_a_score_is_refused(address, scores):
+    body = {"comment": {"text": "a mild day"}, "attributeScores": scores}
+    assert httpx.post(f"{address}/v1alpha1/comments:suggestscore", json=body).status_code == 400
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"comment": {"text": "x"}, "comment": {"text": "y"}}', b"\xff"])
+def test_a_body_that_is_no_object_is_a_clear_400(address, body):
+    answer = httpx.post(f"{address}/v1alpha1/comments:analyze", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, detail(answer)) == (400, "INVALID_REQUEST")
