@@ -15,6 +15,7 @@ from guard.detectors.running import Composed, Threaded
 from guard.detectors.screening import Screen
 from guard.formats.base import Format, Piece, Request, Text
 from guard.judging import Judgement, Question, Readers, judgement, may_be_spared, questions, settled
+from guard.keeping import COPIED, Judged, Keeping, of_stream
 from guard.looking import Looking
 from guard.media import Media
 from guard.policy.decide import active_rules
@@ -22,7 +23,7 @@ from guard.policy.digest import digest, identity
 from guard.policy.load import load
 from guard.policy.model import DetectorConfig, Kind, Policy, Rule
 from guard.policy.speculation import rules_against_speculation
-from guard.ports import Recorder
+from guard.ports import Ending, Keeper, Recorder
 from guard.relay import Relay
 from guard.runtime.cache import VerdictCache
 from guard.runtime.served import Served
@@ -48,7 +49,7 @@ class Guard:
 
         Args:
             policy: A shipped policy's name, a path, or a loaded policy.
-            recorder: Told every decision.
+            recorder: Told every decision; a `Keeper` is given texts too, as the policy's `store` says.
             kinds: What may stand behind `use:`; those that are installed, where not said.
             cache: Where verdicts are remembered; in this guard's own memory, where not said.
             loading: Told of each detector before it is built, which may take a while.
@@ -69,6 +70,8 @@ class Guard:
         versions = {name: detector.version for name, detector in self.detectors.items()}
         self.policy = replace(loaded, digest=digest(loaded, versions))
         self._recorder = recorder
+        self._keeper = recorder if isinstance(recorder, Keeper) else None
+        self._keeping = Keeping(self.policy, self.detectors, known) if self._keeper is not None else None
         self._prepared = False
         self._looking = Looking(loaded.routes.media, self._word_readers)
         self._against_speculation = {rule.id for rule in rules_against_speculation(self.policy)}
@@ -86,6 +89,8 @@ class Guard:
             return
         self._prepared = True
         self._screen.compile()
+        if self._keeping is not None:
+            self._keeping.prepare()
         for detector in (*self.detectors.values(), *self._word_readers.values()):
             if isinstance(detector, ScanningDetector):
                 detector.scan(" ", 0, None, final=False, role=Role.USER, location=Location())
@@ -258,7 +263,11 @@ class Guard:
         result = judgement(self.policy, rules, texts, answers) if answers else self._nothing_found
         if not_run:
             result = replace(result, decision=replace(result.decision, not_run=not_run))
-        self.record(exchange, stage, result.decision)
+        if self._keeping is None:
+            self.record(exchange, stage, result.decision)
+        else:
+            judged = Judged(tuple(texts), tuple(answers), result.decision.failed)
+            self._keep(exchange, stage, result.decision, self._keeping, judged)
         return result
 
     def record(self, exchange: Exchange, stage: Stage, decision: Decision) -> None:
@@ -266,10 +275,48 @@ class Guard:
         if self._recorder is not None:
             self._recorder.record(exchange, stage, decision)
 
+    def record_stream(
+        self,
+        exchange: Exchange,
+        decision: Decision,
+        judges: Sequence[tuple[int | None, ChoiceJudge]],
+        stage: Stage = Stage.OUTPUT,
+    ) -> None:
+        """Tell the recorder, where there is one, of a stream that has ended."""
+        if self._keeping is None:
+            self.record(exchange, stage, decision)
+        else:
+            self._keep(exchange, stage, decision, self._keeping, of_stream(judges))
+
+    @property
+    def settles(self) -> bool:
+        """Whether an answer is to wait until the exchange is recorded (`settle`)."""
+        return self._keeper is not None and self.policy.store.durability == "commit"
+
+    def admit(self) -> None:
+        """Raise StoreUnavailable where an exchange could not be recorded, and the policy lets nothing through without."""
+        if self._keeper is not None:
+            self._keeper.admit(self.policy.store)
+
+    async def settle(self, exchange: Exchange) -> None:
+        """Return when what is known of the exchange is recorded for good. Raises as `admit` does."""
+        if self._keeper is not None:
+            await self._keeper.settle(exchange, self.policy.store)
+
+    def finish(self, exchange: Exchange, ending: Ending) -> None:
+        """Tell the recorder, where it keeps exchanges, that nothing more comes of this one."""
+        if self._keeper is not None:
+            self._keeper.finish(exchange, ending)
+
+    def _keep(self, exchange: Exchange, stage: Stage, decision: Decision, keeping: Keeping, judged: Judged) -> None:
+        if self._keeper is not None:
+            self._keeper.keep(exchange, stage, decision, self.policy.store, lambda: keeping.kept(judged, stage), judged.size)
+
     def described(self, exchange: Exchange, request: Request) -> Exchange:
         """Return `exchange` with what `request` says; with its texts too, where a detector wants to see them."""
         prompt = self.prompt_of(request.document.texts)
-        return Exchange(exchange.id, exchange.method, exchange.route, exchange.headers, request.model, exchange.caller, prompt)
+        known = (exchange.method, exchange.route, exchange.headers, request.model, exchange.caller)
+        return Exchange(exchange.id, *known, prompt, exchange.conversation)
 
     def prompt_of(self, texts: Sequence[Text]) -> tuple[Item, ...]:
         """Return the texts of a request as detectors see them that judge an answer with its question; none where none does."""
@@ -285,7 +332,8 @@ class Guard:
         """Return a judge for one streamed choice."""
         rules = self.rules(stage, exchange)
         of_texts = {name: detector for name, detector in self.detectors.items() if not detector.needs.media}
-        return ChoiceJudge(self.policy, rules, of_texts, choice=choice, exchange=exchange, stage=stage)
+        copy = COPIED if self._keeping is not None and self.policy.store.text != "none" else 0
+        return ChoiceJudge(self.policy, rules, of_texts, choice=choice, exchange=exchange, stage=stage, copy=copy)
 
     def relay(self, wire: Format, request: Request, exchange: Exchange) -> Relay:
         """Return a relay for a streamed answer to `request`."""
@@ -309,7 +357,7 @@ class Guard:
         stream = TextStream(self.judge_of(exchange))
         async for piece in pump(stream, source, self.detectors, self.policy.timeout):
             yield piece
-        self.record(exchange, Stage.OUTPUT, stream.judge.decision)
+        self.record_stream(exchange, stream.judge.decision, [(None, stream.judge)])
         if stream.judge.blocked:
             yield refused(stream.judge.decision)
 
@@ -317,7 +365,7 @@ class Guard:
         """Do the same as `guard_stream`, for callers without an event loop."""
         stream = TextStream(self.judge_of(exchange))
         yield from pump_sync(stream, source, self.detectors)
-        self.record(exchange, Stage.OUTPUT, stream.judge.decision)
+        self.record_stream(exchange, stream.judge.decision, [(None, stream.judge)])
         if stream.judge.blocked:
             yield refused(stream.judge.decision)
 

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 from guard import asgi
 from guard.asgi import Answer, App, Call, Disconnected, Headers, Receive, Scope, Send
 from guard.engine import Guard, new_exchange
-from guard.errors import BadMessage, UpstreamError
+from guard.errors import BadMessage, StoreUnavailable, UpstreamError
 from guard.formats import encoding
 from guard.formats.base import Document, Format, Piece, Request, Text
 from guard.judging import Judgement
 from guard.media import Media
+from guard.ports import Ending
 from guard.relay import Relay
+from guard.settling import Settling
 from guard.values import Action, Decision, Role, Stage
 
 log = logging.getLogger("guard")
@@ -49,15 +51,26 @@ class GuardedExchange:
         self._wire = wire
         self._scope = scope
         self._receive = receive
-        self._send = send
+        self._settling = Settling(guard, send)
+        self._send: Send = self._settling.send
         self._began = time.perf_counter()
         self._judging = 0.0
         self._started = False
+        self._streamed = False
         self._input = Decision()
         self._exchange = new_exchange(method=scope["method"], route=scope["path"], headers=asgi.headers_of(scope))
 
     async def run(self) -> None:
         """Serve it, whatever comes."""
+        try:
+            self._guard.admit()
+            await self._serve()
+        except StoreUnavailable as error:
+            await self._unrecorded(error)
+        finally:
+            self._guard.finish(self._exchange, self._ending())
+
+    async def _serve(self) -> None:
         try:
             headers = self._exchange.headers
             body = await asgi.read_decoded(self._scope, self._receive, headers, self._policy.limits.body)
@@ -72,7 +85,8 @@ class GuardedExchange:
             await self._error(str(error), error.status, "upstream_error")
 
     async def _exchange_of(self, request: Request, call: asgi.Request) -> None:
-        self._exchange = self._guard.described(self._exchange, request)
+        self._exchange = self._settling.exchange = self._guard.described(self._exchange, request)
+        self._streamed = request.stream
         try:
             if self._speculative and self._guard.may_speculate(self._exchange):
                 await self._speculate(request, call)
@@ -198,7 +212,7 @@ class GuardedExchange:
         if relay.rejection is not None:
             await self._reject(request, relay)
             return
-        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        self._guard.record_stream(self._exchange, relay.decision, relay.judges)
         await self._send_whole(answer, b"".join(chunks), max(self._input.action, relay.decision.action))
 
     async def _plain_error(self, answer: Answer, body: bytes) -> None:
@@ -235,16 +249,20 @@ class GuardedExchange:
         _check_charset(call.headers)
         relay = self._guard.relay(self._wire, request, self._exchange)
         headers = _kept(call.headers) + self._headers(self._input.action)
-        async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
-            async for events_now in events:
-                if not self._started and relay.rejection is not None and not relay.started:
-                    await self._reject(request, relay)
-                    return
-                if not self._started:
-                    await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
-                    self._started = True
-                await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
-        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        try:
+            async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
+                async for events_now in events:
+                    if not self._started and relay.rejection is not None and not relay.started:
+                        await self._reject(request, relay)
+                        return
+                    if not self._started:
+                        await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
+                        self._started = True
+                    await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
+        except asyncio.CancelledError:  # the client is gone; what it has seen is recorded all the same
+            self._guard.record_stream(self._exchange, relay.decision, relay.judges)
+            raise
+        self._guard.record_stream(self._exchange, relay.decision, relay.judges)
         if not self._started:
             await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
             self._started = True
@@ -252,7 +270,7 @@ class GuardedExchange:
 
     async def _reject(self, request: Request, relay: Relay) -> None:
         """Answer with an error in place of a stream that is blocked before anything has left."""
-        self._guard.record(self._exchange, Stage.OUTPUT, relay.decision)
+        self._guard.record_stream(self._exchange, relay.decision, relay.judges)
         status, body = self._wire.refuse(request, relay.rejection or "", "error")
         self._started = True
         await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))
@@ -276,6 +294,17 @@ class GuardedExchange:
         self._started = True
         body = self._wire.error(message, status=status, code=code)
         await asgi.send_answer(self._send, status, body, self._headers(max(self._input.action, action)))
+
+    async def _unrecorded(self, error: StoreUnavailable) -> None:
+        """Tell the client that nothing is answered, as it could not be recorded."""
+        log.warning("an exchange was not answered, as it could not be recorded: %s", error)
+        message = "the guard cannot record this exchange; try again later"
+        self._started, self._send = self._settling.started, self._settling.unsettled
+        await self._error(message, 503, "store_unavailable", Action.BLOCK)
+
+    def _ending(self) -> Ending:
+        duration = time.perf_counter() - self._began
+        return Ending(self._settling.status, self._streamed, self._judging, duration)
 
     def _headers(self, action: Action) -> Headers:
         total = (time.perf_counter() - self._began) * 1000

@@ -79,6 +79,11 @@ class Relay:
         )
 
     @property
+    def judges(self) -> tuple[tuple[Choice, ChoiceJudge], ...]:
+        """The judge of each choice so far."""
+        return tuple((choice, lane.judge) for choice, lane in self._lanes.items())
+
+    @property
     def started(self) -> bool:
         """Whether text of the answer has been released."""
         return any(lane.started for lane in self._lanes.values())

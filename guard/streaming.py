@@ -79,6 +79,7 @@ class ChoiceJudge:
         exchange: Exchange | None = None,
         stage: Stage = Stage.OUTPUT,
         release: str = "",
+        copy: int = 0,
     ) -> None:
         """Prepare for a choice.
 
@@ -86,6 +87,7 @@ class ChoiceJudge:
             rules: The active ones, in the policy's order.
             detectors: By name; those that no active rule reads are not asked.
             release: `judged`, `whole` or `optimistic`; empty for the policy's own.
+            copy: How many code points of what is fed are copied, for `copies`.
         """
         self._policy = policy
         self._rules = rules
@@ -106,6 +108,15 @@ class ChoiceJudge:
         self._failed: list[tuple[int, str, Role]] = []
         self._cut: dict[str, int] | None = None
         self._decision: Decision | None = None
+        self._copies: dict[str, tuple[Role, list[str]]] = {}
+        self._copying = copy
+        self.copied_all = True
+        """Whether `copies` holds all that was fed."""
+
+    @property
+    def copies(self) -> list[tuple[str, Role, str]]:
+        """The name, the role and the text of each track, as it was fed, up to the length that was asked for."""
+        return [(track, role, "".join(texts)) for track, (role, texts) in self._copies.items()]
 
     @property
     def blocked(self) -> bool:
@@ -127,6 +138,8 @@ class ChoiceJudge:
         if self._closed or self._cut is not None or not text:
             return
         known = self._tracks.get(track) or self._open_track(track, role)
+        if self._copying:
+            self._copy(track, role, text)
         if not self._incoming or self._incoming[-1][0] is not known:
             self._incoming.append((known, []))
         self._incoming[-1][1].append(text)
@@ -208,6 +221,14 @@ class ChoiceJudge:
         """How much is kept: characters, and entries about them. Bounded, whatever the length of the stream."""
         tracks = self._tracks.values()
         return len(self._findings) + sum(len(track.tail) + len(track.redacted) + len(track.arrivals) for track in tracks)
+
+    def _copy(self, track: str, role: Role, text: str) -> None:
+        if not self.copied_all:
+            return
+        copied = text[: self._copying - 1]  # one is left, as 0 stands for no copies at all
+        self.copied_all = len(copied) == len(text)
+        self._copying -= len(copied)
+        self._copies.setdefault(track, (role, []))[1].append(copied)
 
     def _open_track(self, name: str, role: Role) -> Track:
         scanning: list[Scanning] = []

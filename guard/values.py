@@ -91,6 +91,7 @@ class Exchange:
         id: Random; safe to log.
         headers: Lower-case names, as sent by the client.
         prompt: The texts of the request, for detectors that judge an answer together with its question.
+        conversation: What tells it from other conversations of the same caller; empty where nobody said.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Exchange:
     model: str = ""
     caller: Caller = Caller()
     prompt: tuple[Item, ...] = ()
+    conversation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

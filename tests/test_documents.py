@@ -107,6 +107,7 @@ RECORDS: Mapping[str, Record] = {
     "### `routes`": schema.ROUTES,
     "### `routes.mapped`": schema.MAPPED,
     "### `limits`": schema.LIMITS,
+    "### `store`": schema.STORE,
 }
 TESTS: Mapping[str, Record] = {"## A test": testing.TEST, "## `expect`": testing.EXPECT}
 

@@ -8,7 +8,7 @@ from typing import Any
 from guard.errors import Problem
 from guard.policy.detector_options import build_detector, check_references, with_principles
 from guard.policy.merge import Draft, Fields, Merged, members, without_invalid
-from guard.policy.model import Kind, Limits, Mapped, Policy, Principle, Routes
+from guard.policy.model import Kind, Limits, Mapped, Policy, Principle, Routes, StoreSettings
 from guard.policy.node import Node
 from guard.policy.rule_fields import RuleBuilder
 
@@ -33,6 +33,7 @@ def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) ->
         principles=tuple(principles.values()),
         routes=_routes(merged),
         limits=Limits(**_plain(merged.settings.get("limits", {}))),
+        store=StoreSettings(**_plain(merged.settings.get("store", {}))),
         categories=own,
         **_policy_defaults(merged.settings.get("defaults", {})),
     )

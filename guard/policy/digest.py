@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from guard.policy.model import DetectorConfig, Mapped, Policy, Redactor, Rule
+from guard.policy.model import DetectorConfig, Mapped, Policy, Redactor, Rule, StoreSettings
 from guard.runtime.settings import RuntimeSettings
 
 
@@ -56,6 +56,7 @@ def canonical(policy: Policy, versions: Mapping[str, str]) -> dict[str, Any]:
         },
         "limits": [policy.limits.body, policy.limits.depth, policy.limits.stream_event],
         "categories": sorted(policy.categories),
+        **({} if policy.store == StoreSettings() else {"store": asdict(policy.store)}),
     }
 
 

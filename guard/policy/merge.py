@@ -87,7 +87,7 @@ def merge(layers: list[Layer], problems: list[Problem]) -> Merged:
         _add_detectors(merged, layer, problems)
         for node in items(layer.fields.get("rules")):
             _add_rule(merged, layer, node, problems)
-        for section in ("defaults", "routes", "limits"):
+        for section in ("defaults", "routes", "limits", "store"):
             merged.settings.setdefault(section, {}).update(members(layer.fields.get(section)))
         _add_mapped(merged, layer, problems)
         merged.categories.extend(items(layer.fields.get("categories")))

@@ -244,6 +244,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What is kept of exchanges, where there is a store.
+
+    Attributes:
+        text: `none`, `redacted` (without secrets and personal data) or `full`.
+        durability: `async`, or `commit` where an answer waits until its record is on the disk.
+        on_failure: What happens while the store takes nothing: `shed` goes on without a record, `block` lets nothing through.
+    """
+
+    text: str = "redacted"
+    durability: str = "async"
+    on_failure: str = "shed"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy with its bases merged in.
 
@@ -268,6 +283,7 @@ class Policy:
     limits: Limits = Limits()
     categories: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    store: StoreSettings = StoreSettings()
 
 
 _TURNS = {"all": ("old", "new", "last"), "new": ("new", "last"), "last": ("last",)}

@@ -155,7 +155,23 @@ DEFAULTS = Record(
         "refusal": Field(Word(("message", "field", "error")), "how a refusal is shown to the client"),
         "release": Field(Word(("judged", "whole", "optimistic")), "how streams are released"),
     },
-    later={"store": _ONCE_BUILT},
+    later={"store": "use `store` at the top of the file"},
+)
+
+STORE = Record(
+    {
+        "text": Field(
+            Word(("none", "redacted", "full")),
+            "what is kept of texts: nothing, all but secrets and personal data, or all; `redacted` where absent",
+        ),
+        "durability": Field(
+            Word(("async", "commit")), "whether answers wait until they are on the disk (`commit`); `async` where absent"
+        ),
+        "on_failure": Field(
+            Word(("shed", "block")), "without a store that answers: go on without a record, or not at all; `shed` where absent"
+        ),
+    },
+    word="text",
 )
 
 MAPPED = Record(
@@ -210,9 +226,10 @@ POLICY = Record(
         "defaults": Field(DEFAULTS, "what holds where a rule does not say"),
         "routes": Field(ROUTES, "which routes are guarded"),
         "limits": Field(LIMITS, "sizes beyond which a message is refused"),
+        "store": Field(STORE, "what is kept of exchanges, where there is a store"),
         "categories": Field(ListOf(OWN_CATEGORY), "categories of the policy's own"),
     },
-    later={"store": _ONCE_BUILT, "schedule": _ONCE_BUILT, "include": "use `extends`"},
+    later={"schedule": _ONCE_BUILT, "include": "use `extends`"},
 )
 
 _OPTION_SHAPES: Mapping[str, Shape] = {

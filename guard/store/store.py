@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from functools import cached_property
 
 from sqlalchemy import Engine, select
 
 from guard.store import schema
 from guard.store.connecting import connect, parsed, reading, writing
+from guard.store.exchanges import Exchanges
+from guard.store.feedback import Feedback
 from guard.store.identity import now
 from guard.store.migrating import open_or_migrate
 from guard.store.sealing import KEY_VARIABLE, Codec, codec_from_environment
@@ -29,6 +32,10 @@ class Store:
         self.engine = engine
         self.codec = codec
         self.writer = Writer(engine, limits)
+        self.exchanges = Exchanges(engine, codec)
+        self.feedback = Feedback(self)
+        self.before_close: list[Callable[[], None]] = []
+        """What is called before the writer is closed."""
         self._secrets: dict[str, bytes] = {}
 
     @cached_property
@@ -57,6 +64,8 @@ class Store:
 
     def close(self) -> None:
         """Write what waits, and let the database go."""
+        for call in self.before_close:
+            call()
         self.writer.close()
         self.engine.dispose()
 

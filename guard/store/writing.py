@@ -30,6 +30,9 @@ Payload = TypeVar("Payload")
 class Sink(Generic[Payload]):
     """Writes payloads of one kind, many in one transaction. Called by the writer's thread only."""
 
+    def prepare(self, payloads: Sequence[Payload]) -> None:
+        """Do beforehand what takes time, so that the transaction is short."""
+
     def write(self, connection: Connection, payloads: Sequence[Payload]) -> Sequence[Any]:
         """Write them; return a result for each, or an exception for the one who waits for it.
 
@@ -287,6 +290,8 @@ class Writer:
         sinks = list(dict.fromkeys(entry.sink for entry in batch))
         results: dict[int, Any] = {}
         shed = self._shed
+        for sink in sinks:
+            sink.prepare([entry.payload for entry in batch if entry.sink is sink])
         with writing(self._engine, durable=any(entry.waiter is not None for entry in batch)) as connection:
             for sink in sinks:
                 mine = [entry for entry in batch if entry.sink is sink]
