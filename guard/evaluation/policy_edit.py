@@ -17,7 +17,7 @@ class Edit(NamedTuple):
 
 
 def with_thresholds(text: str, thresholds: Mapping[str, str]) -> str:
-    """Return the policy with these thresholds.
+    """Return the policy with these thresholds; a number that is right already stays as it is written.
 
     A rule that stands in the text gets its `threshold` replaced or added; so does an `override` of an inherited one. For other
     rules, an override is added at the end of `rules`.
@@ -38,10 +38,10 @@ def with_thresholds(text: str, thresholds: Mapping[str, str]) -> str:
     values: dict[int, Place] = {}
     for rule, entry in entries.items():
         value = entry.get("threshold") if entry else None
-        if value:
+        if value and not _reads_as(value, thresholds[rule]):
             values[value.start] = value
             edits.append(Edit(value.start, value.end, thresholds[rule]))
-        elif entry:
+        elif entry and not value:
             edits.append(_added_key(text, entry, thresholds[rule]))
     edits += _moved_anchors(text, root, values)
     new = {rule: written for rule, written in thresholds.items() if entries[rule] is None}
@@ -60,6 +60,11 @@ def _entry(items: Iterable[Place], rule: str) -> Place | None:
     naming = [item for item in items if any(name and name.word == rule for name in (item.get("id"), item.get("override")))]
     saying = [item for item in naming if item.get("threshold")]
     return next(reversed(saying or naming), None)
+
+
+def _reads_as(value: Place, written: str) -> bool:
+    """Return whether a number stands there already, however many zeros it has."""
+    return value.word.replace(".", "", 1).isdecimal() and float(value.word) == float(written)
 
 
 def _added_key(text: str, entry: Place, written: str) -> Edit:
