@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guard import asgi
 from guard.asgi import App, Receive, Scope, Send
 from guard.engine import Guard
-from guard.errors import BadMessage, DetectorError, TenetError
+from guard.errors import BadMessage, DetectorError, StoreError, TenetError
 from guard.formats import moderations
 from guard.formats.openai_errors import error_body
 from guard.middleware import GuardMiddleware
 from guard.moderation import moderate, thresholds
 from guard.perspective import Perspective
 from guard.ports import RecentDecisions
+from guard.values import Caller
+
+if TYPE_CHECKING:
+    from guard.store.store import Store
 
 _EXCHANGES = "/guard/exchanges/"
 
@@ -24,8 +29,13 @@ _EXCHANGES = "/guard/exchanges/"
 class GuardApp:
     """The ASGI app that `guard serve` serves: an upstream behind the guard, `/v1/moderations`, and the state of things."""
 
-    def __init__(self, guard: Guard, upstream: App, recent: RecentDecisions) -> None:
-        """Put `guard` in front of `upstream`; routes that no format knows are rejected unless the policy says otherwise."""
+    def __init__(self, guard: Guard, upstream: App, recent: RecentDecisions, store: Store | None = None) -> None:
+        """Put `guard` in front of `upstream`; routes that no format knows are rejected unless the policy says otherwise.
+
+        Args:
+            store: Where exchanges are looked for that are not among the recent ones.
+        """
+        self._store = store
         self._guard = guard
         self._upstream = upstream
         self._guarded = GuardMiddleware(upstream, guard=guard, unknown="reject")
@@ -71,12 +81,18 @@ class GuardApp:
             await asgi.send_answer(send, 200, moderations.answer(request, scores, thresholds(self._guard)))
 
     async def _exchange(self, exchange_id: str, send: Send) -> None:
-        decisions = self._recent.find(exchange_id)
-        if decisions is None:
+        recent = self._recent.find(exchange_id)
+        try:
+            stages = {stage: decision.as_dict() for stage, decision in recent.items()} if recent else None
+            if stages is None and self._store is not None:
+                stages = await asyncio.to_thread(self._store.exchanges.decisions, Caller().tenant, exchange_id)
+        except StoreError as error:
+            await asgi.send_answer(send, 503, error_body(str(error), status=503, code="store_unavailable"))
+            return
+        if stages is None:
             body = error_body("this exchange is not known (any more)", status=404, code="unknown_exchange")
             await asgi.send_answer(send, 404, body)
             return
-        stages = {stage: decision.as_dict() for stage, decision in decisions.items()}
         await asgi.send_answer(send, 200, _json({"id": exchange_id, "decisions": stages}))
 
 

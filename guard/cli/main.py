@@ -72,12 +72,30 @@ def serve(
             metavar="URL", help="Where verdicts are remembered: memory, or the URL of a Redis that several processes share."
         ),
     ] = "memory",
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="TENET_STORE",
+            help="Where exchanges are kept: a path, postgresql+psycopg://…, or default, a file of yours; nowhere where not said.",
+        ),
+    ] = "",
+    migrate: Annotated[bool, typer.Option("--migrate", help="Bring an older store up to date first.")] = False,
 ) -> None:
     """Serve a generator behind the guard: exactly one of --upstream, --demo and --app. SIGHUP loads the policy again."""
     from guard.cli.serving import serve_guarded
 
     serve_guarded(
-        policy, upstream=upstream, demo=demo, app_name=app_name, host=host, port=port, key_env=upstream_key_env, cache=cache
+        policy,
+        upstream=upstream,
+        demo=demo,
+        app_name=app_name,
+        host=host,
+        port=port,
+        key_env=upstream_key_env,
+        cache=cache,
+        store=store,
+        migrate=migrate,
     )
 
 

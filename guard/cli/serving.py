@@ -7,7 +7,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -20,9 +22,22 @@ from guard.policy.model import DetectorConfig
 from guard.ports import RecentDecisions
 from guard.runtime.cache import VerdictCache, cache_at
 
+if TYPE_CHECKING:
+    from guard.store.recording import StoreRecorder
+
 
 def serve_guarded(
-    policy: str, *, upstream: str, demo: bool, app_name: str, host: str, port: int, key_env: str, cache: str
+    policy: str,
+    *,
+    upstream: str,
+    demo: bool,
+    app_name: str,
+    host: str,
+    port: int,
+    key_env: str,
+    cache: str,
+    store: str = "",
+    migrate: bool = False,
 ) -> None:
     """Serve until stopped.
 
@@ -37,27 +52,53 @@ def serve_guarded(
     given = [name for name, value in (("--upstream", upstream), ("--demo", demo), ("--app", app_name)) if value]
     if len(given) != 1:
         raise TenetError(f"expected exactly one of --upstream, --demo and --app, got {' and '.join(given) or 'none'}")
-    recent = RecentDecisions()
     verdicts = cache_at(cache)
+    with _recording(store, migrate=migrate) as recorder:
 
-    def load() -> Guard:
-        return _loaded(policy, recent, verdicts)
+        def load() -> Guard:
+            return _loaded(policy, recorder, verdicts)
 
-    guard = load()
-    app = GuardApp(guard, makers[given[0]](), recent)
-    _reload_on_hangup(app, load)
-    listening = _listen(host, port)
-    host, port = listening.getsockname()[:2]
-    print(_banner(guard, host, port, given[0]), flush=True)
-    config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
-    uvicorn.Server(config).run(sockets=[listening])
+        guard = load()
+        recent, kept = (recorder, None) if isinstance(recorder, RecentDecisions) else (recorder.recent, recorder.store)
+        app = GuardApp(guard, makers[given[0]](), recent, kept)
+        _reload_on_hangup(app, load)
+        listening = _listen(host, port)
+        host, port = listening.getsockname()[:2]
+        print(_banner(guard, host, port, given[0]), flush=True)
+        config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
-def _loaded(policy: str, recent: RecentDecisions, cache: VerdictCache) -> Guard:
+@contextmanager
+def _recording(url: str, *, migrate: bool) -> Iterator[RecentDecisions | StoreRecorder]:
+    """Give what keeps decisions: the memory, or a store, which is closed with all that waits written however the server ends."""
+    if not url:
+        yield RecentDecisions()
+        return
+    from guard.store import open_store
+    from guard.store.recording import StoreRecorder
+
+    store = open_store(url, migrate=migrate)
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal once more when it is done, which would end the process
+    try:
+        store.writer.start()
+        yield StoreRecorder(store)
+    finally:
+        store.close()
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _loaded(policy: str, recorder: RecentDecisions | StoreRecorder, cache: VerdictCache) -> Guard:
     """Return the guard with its models loaded and warm; tells on standard error what takes long."""
     began = time.perf_counter()
-    guard = Guard(policy, recorder=recent, cache=cache, loading=_tell_loading)
+    guard = Guard(policy, recorder=recorder, cache=cache, loading=_tell_loading)
     guard.prepare()
+    if not isinstance(recorder, RecentDecisions):
+        versions = {name: detector.version for name, detector in guard.detectors.items()}
+        recorder.store.policies.put_in_force("", guard.policy, versions)
     print(f"ready after {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
     return guard
 

@@ -16,6 +16,7 @@ from guard.store.exchanges import Exchanges
 from guard.store.feedback import Feedback
 from guard.store.identity import now
 from guard.store.migrating import open_or_migrate
+from guard.store.policies import Policies
 from guard.store.sealing import KEY_VARIABLE, Codec, codec_from_environment
 from guard.store.statements import insert_new
 from guard.store.writing import Limits, Writer
@@ -34,6 +35,7 @@ class Store:
         self.writer = Writer(engine, limits)
         self.exchanges = Exchanges(engine, codec)
         self.feedback = Feedback(self)
+        self.policies = Policies(self)
         self.before_close: list[Callable[[], None]] = []
         """What is called before the writer is closed."""
         self._secrets: dict[str, bytes] = {}
