@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, MetaData, Table, inspect, select
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, inspect, select
 
 from guard.errors import StoreError
-from guard.store.connecting import connect, reading, shown, writing
+from guard.store.connecting import reading, shown, writing
 from guard.store.dump import Dump, write_dump
 from guard.store.migrating import VERSION_TABLE, State, newest, state, upgrade, version
 
@@ -86,7 +86,7 @@ def _copy_sqlite(engine: Engine, target: Path) -> dict[str, int]:
 
 
 def _restore_sqlite(source: Path, engine: Engine) -> dict[str, int]:
-    other = connect(URL.create("sqlite", database=f"file:{source.absolute()}", query={"mode": "ro", "uri": "true"}), create=False)
+    other = create_engine("sqlite://", creator=lambda: sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True))
     try:
         with reading(other) as connection:
             tables = _tables(connection)
@@ -138,8 +138,9 @@ def _tables(connection: Connection) -> MetaData:
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    rows = connection.execution_options(yield_per=_STEP).execute(select(table).order_by(*table.primary_key.columns))
-    return (dict(row) for row in rows.mappings())
+    ordered = select(table).order_by(*table.primary_key.columns)
+    for row in connection.execute(ordered, execution_options={"yield_per": _STEP}).mappings():
+        yield dict(row)
 
 
 def _is_blank(connection: Connection) -> bool:

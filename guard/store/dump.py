@@ -11,6 +11,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -71,15 +72,7 @@ class Dump:
             self._check(manifest)
         except OSError as error:
             raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except (
-            zipfile.BadZipFile,
-            zipfile.LargeZipFile,
-            KeyError,
-            ValueError,
-            TypeError,
-            EOFError,
-            NotImplementedError,
-        ) as error:
+        except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError, EOFError, RuntimeError) as error:
             raise StoreError(f"{path}: expected a backup of a store, got something else, or a damaged one") from error
 
     def rows_of(self, table: str) -> Iterator[dict[str, Any]]:
@@ -117,7 +110,7 @@ def _write_table(connection: Connection, table: Table, archive: zipfile.ZipFile)
     digest, rows = hashlib.sha256(), 0
     ordered = select(table).order_by(*table.primary_key.columns)
     with archive.open(f"{table.name}.jsonl", "w", force_zip64=True) as file:
-        for row in connection.execution_options(yield_per=_STEP).execute(ordered).mappings():
+        for row in connection.execute(ordered, execution_options={"yield_per": _STEP}).mappings():
             line = json.dumps({name: _written(value) for name, value in row.items()}, separators=(",", ":")).encode() + b"\n"
             file.write(line)
             digest.update(line)

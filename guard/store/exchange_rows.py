@@ -76,7 +76,8 @@ class ExchangeSink(Sink[ExchangeRecord]):
         self._fired = insert_new(schema.fired, dialect)
 
     def prepare(self, payloads: Sequence[ExchangeRecord]) -> None:
-        """Redact."""
+        """Redact, and have at hand what pseudonyms are made with."""
+        self._store.secret("pseudonyms")
         for record in payloads:
             record.prepare()
 

@@ -36,6 +36,7 @@ class Sink(Generic[Payload]):
     def write(self, connection: Connection, payloads: Sequence[Payload]) -> Sequence[Any]:
         """Write them; return a result for each, or an exception for the one who waits for it.
 
+        Only on this connection: another one would wait for its end, for ever. `Store.secret` may use one, so ask it in `prepare`.
         A transaction that fails is tried again, with the same payloads or some of them. So this is to change nothing outside the
         database, and rows that are there already (their commit was done, and only the answer lost) are no mistake.
         """
@@ -43,6 +44,13 @@ class Sink(Generic[Payload]):
 
     def committed(self) -> None:
         """Be told that the transaction of the last `write` is committed."""
+
+
+class _Nothing(Sink[None]):
+    """Writes nothing: for who waits for what was queued before."""
+
+    def write(self, connection: Connection, payloads: Sequence[None]) -> Sequence[None]:
+        return payloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,7 @@ class Writer:
         self._shed = _Shed()
         self._down: StoreError | None = None
         self._closing = False
+        self._hurry = False
         self._until = 0.0
         self._thread: threading.Thread | None = None
 
@@ -176,6 +185,26 @@ class Writer:
             return waiter.result(self.limits.patience)
         except TimeoutError:
             waiter.cancel()
+            raise self._unavailable() from None
+
+    def flush(self) -> None:
+        """Return when all that was taken in before is written.
+
+        Raises:
+            StoreUnavailable: Where the database does not answer in time; what waits goes on waiting.
+        """
+        waiter: Future[Any] = Future()
+        with self._changed:
+            if self.counters.waiting == 0:
+                return
+            self.counters.waiting += 1
+            self._waiting.append(_Entry(_Nothing(), None, 0, waiter))
+            self._start()
+            self._hurry = True
+            self._changed.notify()
+        try:
+            waiter.result(self.limits.patience)
+        except TimeoutError:
             raise self._unavailable() from None
 
     def close(self) -> None:
@@ -250,7 +279,7 @@ class Writer:
         """Return what to write next; nothing where it is time for a sign of life, or everything is written."""
         with self._changed:
             beat = time.monotonic() + (self.limits.beat if self._down is None else min(1.0, self.limits.beat))
-            while not self._urgent and not self._closing and len(self._waiting) < self.limits.batch:
+            while not (self._urgent or self._closing or self._hurry) and len(self._waiting) < self.limits.batch:
                 due = min(beat, self._oldest + self.limits.linger) if self._waiting else beat
                 left = due - time.monotonic()
                 if left <= 0:
@@ -260,6 +289,7 @@ class Writer:
             while len(batch) < self.limits.batch and (self._urgent or self._waiting):
                 batch.append((self._urgent or self._waiting).popleft())
             self._oldest = time.monotonic()
+            self._hurry = self._hurry and bool(self._waiting)
             return batch
 
     def _write(self, batch: list[_Entry]) -> None:
