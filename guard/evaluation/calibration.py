@@ -63,12 +63,14 @@ class Calibration:
         records: How many there were.
         uncovered: Categories with labels that none of the rules covers.
         versions: The versions of the detectors that scored, by name; part of a policy's digest.
+        by_name: Whether the rules were named.
     """
 
     outcomes: tuple[Outcome, ...]
     records: int
     uncovered: tuple[str, ...]
     versions: Mapping[str, str]
+    by_name: bool = False
 
     @property
     def thresholds(self) -> dict[str, str]:
@@ -77,8 +79,8 @@ class Calibration:
 
     @property
     def kept(self) -> bool:
-        """Whether every rule about which the records say something keeps the promise, and there is one."""
-        asked = [each for each in self.outcomes if each.status is not Status.NOT_LABELLED]
+        """Whether every rule that was named, or else every one about which records say something, keeps the promise."""
+        asked = [each for each in self.outcomes if self.by_name or each.status is not Status.NOT_LABELLED]
         return bool(asked) and all(each.kept for each in asked)
 
 
@@ -114,7 +116,7 @@ def calibrate(
     scorer = RuleScorer(policy, {rule: words[rule] for rule in measured}, kinds)
     examples = gather(records(), measured, scorer, held_out(asked.holdout, asked.seed), progress) if measured else {}
     outcomes = tuple(_outcome(rule, labels[rule.id], alone, examples, asked) for rule in rules)
-    return Calibration(outcomes, count, _uncovered(labelled, rules), scorer.versions)
+    return Calibration(outcomes, count, _uncovered(labelled, rules), scorer.versions, bool(asked.rules))
 
 
 def _outcome(

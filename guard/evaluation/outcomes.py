@@ -152,8 +152,7 @@ def _too_few(promise: Promise, count: int) -> str:
 def _scarce(promise: Promise, count: int, allowed: int) -> str:
     if count >= promise.recommended:
         return ""
-    few = f"chosen from {_records(count)}, of which {allowed:,} may be lost, so a few odd ones decide"
-    return f"{few}; {promise.recommended:,} are worth having"
+    return f"a few odd ones of {_records(count)} decide, as {allowed:,} may be lost; {promise.recommended:,} are worth having"
 
 
 def _without_threshold(promise: Promise, counted: NDArray[np.float64], allowed: int) -> tuple[Status, str, bool]:
