@@ -62,7 +62,9 @@ class Promise:
         risk = Fraction(str(self.risk))  # 0.05 is meant as 1/20, and not as the float beside it
         if self.confidence is None:
             return math.floor(risk * (examples + 1)) - 1
-        return int((cumulative(examples, self.risk) <= (1 - self.confidence) * _ROUNDING).sum()) - 1
+        mean = examples * self.risk
+        most = min(examples, math.ceil(mean + _DEVIATIONS * math.sqrt(mean + 1)))
+        return int((cumulative(examples, self.risk, most) <= (1 - self.confidence) * _ROUNDING).sum()) - 1
 
     @property
     def needed(self) -> int:
@@ -145,6 +147,8 @@ def losses(control: Control, scores: NDArray[np.float64], threshold: float) -> i
 
 _BELOW_ONE = math.nextafter(1, 0)
 """A threshold of 1 would leave nothing between the highest benign score and certainty."""
+_DEVIATIONS = 12
+"""Standard deviations above the mean beyond which no number of losses is worth asking about."""
 _ROUNDING = 1 - 1e-9
 """What a binomial probability may be off by, as it is summed in floats."""
 _FEWEST_DIGITS = 3
