@@ -131,6 +131,8 @@ def translated(url: URL) -> Iterator[None]:
         raise told(url, error) from error.orig
     except sqlite3.Error as error:  # from what is set up for each connection
         raise told(url, exc.OperationalError("", None, error)) from error
+    except UnicodeEncodeError as error:
+        raise StatementRefused(f"the store {shown(url)} takes no text with lone surrogates") from error
     except exc.TimeoutError as error:
         raise StoreUnavailable(f"the store {shown(url)}: all connections are in use") from error
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, select
 
 from guard.ports import KeptText, KeptTexts
 from guard.store.connecting import reading
+from guard.store.identity import is_id
 from guard.store.pages import every, page
 from guard.store.schema import exchanges, findings, fired, texts
 from guard.store.sealing import Codec
@@ -112,12 +113,16 @@ class Exchanges:
 
     def find(self, tenant: str, exchange_id: str) -> StoredExchange | None:
         """Return an exchange; None where the tenant has none of this id."""
+        if not is_id(exchange_id):
+            return None
         with reading(self._engine) as connection:
             row = _row(connection, tenant, exchange_id)
         return _exchange(row) if row is not None else None
 
     def decisions(self, tenant: str, exchange_id: str) -> dict[str, dict[str, Any]] | None:
         """Return the decisions of an exchange by stage, with their findings, as `Decision.as_dict` says them; None as `find`."""
+        if not is_id(exchange_id):
+            return None
         with reading(self._engine) as connection:
             row = _row(connection, tenant, exchange_id)
             if row is None:
@@ -136,6 +141,8 @@ class Exchanges:
         Raises:
             StoreError: Where they are encrypted with a key that is not given.
         """
+        if not is_id(exchange_id):
+            return {}
         wanted = select(texts).where(texts.c.exchange_id == exchange_id, texts.c.tenant == tenant)
         with reading(self._engine) as connection:
             rows = connection.execute(wanted).all()

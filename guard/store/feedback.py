@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 from guard.errors import StoreError
 from guard.store import schema
 from guard.store.connecting import reading
-from guard.store.identity import new_id, now
+from guard.store.identity import is_id, new_id, now
 from guard.store.pages import every, page
 from guard.store.statements import insert_new
 from guard.store.writing import Sink
@@ -114,6 +114,7 @@ class Feedback:
         """Add feedback, and return once it is on the disk.
 
         Raises:
+            StoreError: Where `exchange_id` can be no exchange's.
             KeyUsedOtherwise: Where its idempotency key came before, from the same source, with other feedback.
             StoreUnavailable: Where the store does not answer; nothing is acknowledged then.
         """
@@ -127,6 +128,8 @@ class Feedback:
 
     def find(self, tenant: str, feedback_id: str) -> StoredFeedback | None:
         """Return feedback; None where the tenant has none of this id."""
+        if not is_id(feedback_id):
+            return None
         with reading(self._store.engine) as connection:
             wanted = select(_TABLE).where(_TABLE.c.id == feedback_id, _TABLE.c.tenant == tenant)
             row = connection.execute(wanted).one_or_none()
@@ -134,6 +137,8 @@ class Feedback:
 
     def of_exchange(self, tenant: str, exchange_id: str) -> tuple[StoredFeedback, ...]:
         """Return what was said about one exchange, oldest first."""
+        if not is_id(exchange_id):
+            return ()
         wanted = select(_TABLE).where(_TABLE.c.tenant == tenant, _TABLE.c.exchange_id == exchange_id)
         with reading(self._store.engine) as connection:
             rows = connection.execute(wanted.order_by(_TABLE.c.created, _TABLE.c.id)).all()
@@ -151,6 +156,8 @@ class Feedback:
         return map(self._stored, every(self._store.engine, _TABLE, tenant, conditions))
 
     def _row(self, tenant: str, given: NewFeedback) -> tuple[dict[str, Any], int]:
+        if not is_id(given.exchange_id):
+            raise StoreError("exchange_id: expected the id of an exchange (ex_…), got something else")
         said = asdict(given)
         key = said.pop("idempotency_key")
         words = {name: said.pop(name) for name in ("comment", "correction")}

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
+
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 def now() -> int:
     """Return the time: UTC in microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+def is_id(text: str) -> bool:
+    """Return whether `text` can be the id of something; what cannot is in no table, and some databases would not even take it."""
+    return _ID.fullmatch(text) is not None
 
 
 def new_id(prefix: str) -> str:

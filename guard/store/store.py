@@ -15,6 +15,7 @@ from guard.store.connecting import connect, parsed, reading, writing
 from guard.store.exchanges import Exchanges
 from guard.store.feedback import Feedback
 from guard.store.identity import now
+from guard.store.keys import Keys
 from guard.store.migrating import open_or_migrate
 from guard.store.policies import Policies
 from guard.store.sealing import KEY_VARIABLE, Codec, codec_from_environment
@@ -36,6 +37,7 @@ class Store:
         self.exchanges = Exchanges(engine, codec)
         self.feedback = Feedback(self)
         self.policies = Policies(self)
+        self.keys = Keys(self)
         self.before_close: list[Callable[[], None]] = []
         """What is called before the writer is closed."""
         self._secrets: dict[str, bytes] = {}
