@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from guard.cli.calibrating import calibrate
+from guard.cli.keys import keys_app
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 policy_app = typer.Typer(help="Write policies: lint them, run their tests.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 app.add_typer(store_app, name="store")
+app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, exists, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, exists, insert, or_, select, update
 
 from guard.errors import StoreError
 from guard.roles import ADMIN, ROLES
@@ -107,7 +107,11 @@ class Keys:
         with writing(self._store.engine) as connection:
             if connection.execute(select(or_(exists(select(_TABLE.c.id)), exists(select(schema.writers.c.id))))).scalar_one():
                 return None
-            if not connection.execute(claim, {"name": "first_key", "value": made.key.id}).rowcount:
+            connection.execute(claim, {"name": "first_key", "value": made.key.id})
+            if (
+                connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "first_key")).scalar_one()
+                != made.key.id
+            ):
                 return None
             _insert(connection, made.key)
         return made
@@ -185,7 +189,7 @@ class _UseSink(Sink[tuple[str, int]]):
     """Writes when keys were last used."""
 
     def write(self, connection: Connection, payloads: Sequence[tuple[str, int]]) -> Sequence[None]:
-        at = bindparam("at")
+        at: BindParameter[int] = bindparam("at")
         later = or_(_TABLE.c.used.is_(None), _TABLE.c.used < at)
         statement = update(_TABLE).where(_TABLE.c.id == bindparam("key"), later).values(used=at)
         connection.execute(statement, [{"key": key, "at": used} for key, used in sorted(payloads)])
