@@ -64,6 +64,11 @@ class Field:
             raise Missing(f"expected a string or a number at `{self.name}`, got {_kind(found)}")
         return strict_json.encode(found)
 
+    def value(self, record: object) -> object | None:
+        """Return what stands there, whatever it is; None for nothing."""
+        found = self._find(record)
+        return None if found is _NOTHING else found
+
     def _find(self, record: object) -> object:
         if isinstance(record, Mapping) and self.name in record:
             return record[self.name]
