@@ -9,6 +9,7 @@ from typing import Any
 
 from guard.errors import BadMessage
 from guard.formats import encoding
+from guard.values import Caller
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,6 +18,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+CALLER = "guard.caller"
+"""Where a scope holds the `Caller`, put there by whatever authenticates requests before they reach the guard."""
 _WAITING_CHUNKS = 8
 """Chunks of an answer that wait unread before the app that sends them is made to wait."""
 
@@ -71,6 +74,12 @@ async def read_decoded(scope: Scope, receive: Receive, headers: Mapping[str, str
 def headers_of(scope: Scope) -> dict[str, str]:
     """Return the request's headers by lower-case name; of several with one name, the last."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Return who is calling, as far as something before the guard found out."""
+    caller = scope.get(CALLER)
+    return caller if isinstance(caller, Caller) else Caller()
 
 
 def _content_length(scope: Scope) -> int | None:

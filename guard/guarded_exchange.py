@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from guard import asgi
 from guard.asgi import Answer, App, Call, Disconnected, Headers, Receive, Scope, Send
+from guard.attribution import Attribution
 from guard.engine import Guard, new_exchange
 from guard.errors import BadMessage, StoreUnavailable, UpstreamError
 from guard.formats import encoding
@@ -35,7 +36,16 @@ class GuardedExchange:
     """One request to a guarded app, and its answer."""
 
     def __init__(
-        self, app: App, guard: Guard, wire: Format, scope: Scope, receive: Receive, send: Send, *, speculative: bool = False
+        self,
+        app: App,
+        guard: Guard,
+        wire: Format,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        speculative: bool = False,
+        attribution: Attribution = Attribution(),  # noqa: B008 - a value
     ) -> None:
         """Prepare to serve it.
 
@@ -43,11 +53,13 @@ class GuardedExchange:
             app: What is guarded.
             wire: The format of the route.
             speculative: Whether the app may start before the input is judged, if no rule speaks against it.
+            attribution: How it is told whom the exchange is about.
         """
         self._app = app
         self._guard = guard
         self._policy = guard.policy
         self._speculative = speculative
+        self._attribution = attribution
         self._wire = wire
         self._scope = scope
         self._receive = receive
@@ -58,7 +70,9 @@ class GuardedExchange:
         self._started = False
         self._streamed = False
         self._input = Decision()
-        self._exchange = new_exchange(method=scope["method"], route=scope["path"], headers=asgi.headers_of(scope))
+        self._exchange = new_exchange(
+            method=scope["method"], route=scope["path"], headers=asgi.headers_of(scope), caller=asgi.caller_of(scope)
+        )
 
     async def run(self) -> None:
         """Serve it, whatever comes."""
@@ -85,7 +99,8 @@ class GuardedExchange:
             await self._error(str(error), error.status, "upstream_error")
 
     async def _exchange_of(self, request: Request, call: asgi.Request) -> None:
-        self._exchange = self._settling.exchange = self._guard.described(self._exchange, request)
+        known = self._attribution.of(self._exchange, request, self._scope["headers"])
+        self._exchange = self._settling.exchange = self._guard.described(known, request)
         self._streamed = request.stream
         try:
             if self._speculative and self._guard.may_speculate(self._exchange):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from guard import asgi
 from guard.asgi import App, Message, Receive, Scope, Send
+from guard.attribution import Attribution
 from guard.engine import Guard
 from guard.errors import UpstreamError
 from guard.formats import registry
@@ -38,7 +39,13 @@ class GuardMiddleware:
     """
 
     def __init__(
-        self, app: App, policy: str | Path | Policy = "default", *, guard: Guard | None = None, unknown: str = "pass"
+        self,
+        app: App,
+        policy: str | Path | Policy = "default",
+        *,
+        guard: Guard | None = None,
+        unknown: str = "pass",
+        attribution: Attribution = Attribution(),  # noqa: B008 - a value
     ) -> None:
         """Prepare the guard.
 
@@ -46,8 +53,10 @@ class GuardMiddleware:
             policy: A shipped policy's name, a path, or a loaded policy; not read where `guard` is given.
             guard: A guard to share with others.
             unknown: What happens on routes that no format knows, where the policy does not say: `pass` or `reject`.
+            attribution: How it is told whom an exchange is about. Who is calling is what the scope says (`guard.asgi.CALLER`).
         """
         self.app = app
+        self._attribution = attribution
         self._otherwise = unknown
         self.swap(guard or Guard(policy))
 
@@ -77,7 +86,10 @@ class GuardMiddleware:
             wire = registry.for_route(method, whole, in_force.routes, depth)
         if wire is not None:
             speculative = in_force.speculating is not None and registry.is_free(method, whole, in_force.speculating)
-            await GuardedExchange(self.app, in_force.guard, wire, scope, receive, send, speculative=speculative).run()
+            exchange = GuardedExchange(
+                *(self.app, in_force.guard, wire, scope, receive, send), speculative=speculative, attribution=self._attribution
+            )
+            await exchange.run()
         elif in_force.unknown == "pass" or registry.is_free(method, path, in_force.routes):
             await self._pass(scope, receive, send)
         else:

@@ -111,17 +111,24 @@ class RecentDecisions:
     def __init__(self, most: int = 10_000) -> None:
         self._most = most
         self._kept: OrderedDict[str, dict[str, Decision]] = OrderedDict()
+        self._tenants: dict[str, str] = {}
 
     def record(self, exchange: Exchange, stage: Stage, decision: Decision) -> None:
         """Keep a decision, and forget the oldest exchange when there are too many."""
         self._kept.setdefault(exchange.id, {})[stage.value] = decision
+        self._tenants[exchange.id] = exchange.caller.tenant
         while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+            self._tenants.pop(self._kept.popitem(last=False)[0], None)
 
     def __contains__(self, exchange_id: object) -> bool:
         """Whether something of this exchange is kept."""
         return exchange_id in self._kept
 
-    def find(self, exchange_id: str) -> dict[str, Decision] | None:
-        """Return the decisions of an exchange by stage, or None where it is not known (any more)."""
-        return self._kept.get(exchange_id)
+    def find(self, exchange_id: str, tenant: str | None = None) -> dict[str, Decision] | None:
+        """Return the decisions of an exchange by stage, or None where it is not known (any more), or is not of this tenant.
+
+        Args:
+            tenant: Whose it has to be; None where that does not matter.
+        """
+        mine = tenant is None or self._tenants.get(exchange_id) == tenant
+        return self._kept.get(exchange_id) if mine else None
