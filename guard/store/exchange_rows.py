@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,7 @@ class ExchangeSink(Sink[ExchangeRecord]):
         self._store.secret("pseudonyms")
         for record in payloads:
             record.prepare()
+            time.sleep(0)  # lets the event loop have the interpreter, which would else wait for its turn of 5 ms
 
     def write(self, connection: Connection, payloads: Sequence[ExchangeRecord]) -> Sequence[Any]:
         """Write them; what is there already of an exchange is completed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from guard.store.identity import now
 from guard.store.store import Store
 from guard.values import Decision, Exchange, Stage
 
+log = logging.getLogger("guard")
 _STALE = 2.0
 """Seconds after which what is known of an exchange is written, though more may come."""
 _MOST_OPEN = 10_000
@@ -53,7 +55,7 @@ class StoreRecorder:
         self.unsettled = 0
         """Exchanges whose answer did not wait any longer for their record."""
         self.listeners: list[Callable[[ExchangeRecord], None]] = []
-        """Told of each record as it goes to the writer, in the thread of who recorded it; must neither wait nor raise."""
+        """Told of each record as it goes to the writer, in the thread of who recorded it, which is not to wait."""
         self._sink = ExchangeSink(store)
         self._lock = threading.Lock()
         self._open: dict[str, _Open] = {}
@@ -143,4 +145,7 @@ class StoreRecorder:
 
     def _tell(self, record: ExchangeRecord) -> None:
         for listener in self.listeners if record.stages else ():
-            listener(record)
+            try:
+                listener(record)
+            except Exception as error:  # nobody's mistake may cost a record, or an answer
+                log.error("a listener of the store failed: %s", type(error).__name__)

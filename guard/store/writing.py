@@ -263,7 +263,7 @@ class Writer:
             if not self.presence.here:
                 self._try(self.presence.arrive)
             for call in self.each_beat:
-                call()
+                self._try(call)
             batch = self._next_batch()
             if batch:
                 self._write(batch)
@@ -398,3 +398,5 @@ class Writer:
             call()
         except StoreError as error:
             self._wait_for_database(error, 0)
+        except Exception as error:  # without this thread nothing more would be written
+            self._wait_for_database(StoreError(f"the store's writer failed: {type(error).__name__}"), 0)
