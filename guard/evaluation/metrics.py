@@ -1,11 +1,14 @@
-"""How good scores are: ranking, recall at few false alarms, what a threshold catches, calibration. NumPy and nothing else.
+"""How good scores are: ranking, what a threshold catches, calibration. NumPy and nothing else.
 
-Labels are 0 or 1 and scores lie in [0, 1]; ties between scores are counted exactly.
+Everything is worked out from how many positives and negatives have each score, so that ties are counted exactly, and many draws
+of a bootstrap cost little more than one. Counts may therefore have axes in front; figures then have the same. A figure that
+cannot be told, such as a precision where nothing was found, is NaN.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,124 +16,170 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 
-FEWEST = 3
-"""Positives and negatives without which a ranking says nothing."""
-
 BINS = 10
+_ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """How one category's scores rank texts.
+class Counts(NamedTuple):
+    """How many texts have which score.
 
     Attributes:
-        auroc: Chance that a positive scores above a negative, ties counting half.
-        auprc: Average precision.
-        recall_1: Share of positives above the score that 1 % of the negatives reach.
-        recall_5: The same for 5 %.
+        scores: Distinct, from the highest down; of shape (scores,).
+        positives: How many labelled 1 have each of them; of shape (…, scores).
+        negatives: How many labelled 0 have each of them; of the same shape.
     """
 
-    positives: int
-    negatives: int
-    auroc: float
-    auprc: float
-    recall_1: float
-    recall_5: float
+    scores: Floats
+    positives: Floats
+    negatives: Floats
 
-    def as_dict(self) -> dict[str, float]:
-        """Return the figures as JSON values, rounded to 4 decimals."""
-        return {name: round(value, 4) for name, value in asdict(self).items()}
-
-
-@dataclass(frozen=True, slots=True)
-class AtThreshold:
-    """What a threshold makes of scores: shares in [0, 1]; None where nothing is there to take the share of."""
-
-    threshold: float
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    false_positive_rate: float | None
+    @classmethod
+    def of(cls, labels: Labels, scores: Floats) -> Counts:
+        """Count labels of 0 and 1 and their scores in [0, 1]."""
+        distinct, places = np.unique(-scores, return_inverse=True)
+        positive = labels == 1
+        counts = (np.bincount(places[chosen], minlength=distinct.size) for chosen in (positive, ~positive))
+        ones, zeros = (found.astype(np.float64) for found in counts)
+        return cls(-distinct, ones, zeros)
 
 
-def metrics(labels: Labels, scores: Floats) -> Metrics | None:
-    """Return how the scores rank, or None where fewer than `FEWEST` are positive or negative, as figures would be noise."""
-    positive = labels == 1
-    counts = int(positive.sum()), int((~positive).sum())
-    if min(counts) < FEWEST:
-        return None
-    recalls = (recall_at(labels, scores, share) for share in (0.01, 0.05))
-    return Metrics(*counts, auroc(labels, scores), average_precision(labels, scores), *recalls)
+def auroc(counts: Counts) -> Floats:
+    """Return the chance that a positive scores above a negative, ties counting half (Mann and Whitney, 1947)."""
+    above = np.cumsum(counts.positives, axis=-1) - counts.positives / 2
+    pairs = counts.positives.sum(axis=-1) * counts.negatives.sum(axis=-1)
+    return _share((counts.negatives * above).sum(axis=-1), pairs)
 
 
-def auroc(labels: Labels, scores: Floats) -> float:
-    """Return the area under the ROC curve, by the ranks of the positives (Mann and Whitney, 1947)."""
-    positive = labels == 1
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
-
-
-def average_precision(labels: Labels, scores: Floats) -> float:
+def average_precision(counts: Counts) -> Floats:
     """Return the area under the precision-recall curve as the mean of precision over recall, without interpolation."""
-    precision, recall, _ = precision_recall(labels, scores)
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    recall, precision = precision_recall(counts)
+    steps = np.diff(recall, prepend=0.0, axis=-1)
+    return (
+        np.where(counts.negatives.sum(axis=-1) > 0, np.nan_to_num(steps * precision).sum(axis=-1), np.nan) + 0 * recall[..., -1]
+    )
 
 
-def precision_recall(labels: Labels, scores: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return precision and recall at each score as a threshold, and the scores, from the highest down."""
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(labels[order] == 1)
-    last = np.append(np.nonzero(np.diff(ranked))[0], ranked.size - 1)
-    return hits[last] / (last + 1), hits[last] / max(1, hits[-1]), ranked[last]
+def precision_recall(counts: Counts) -> tuple[Floats, Floats]:
+    """Return recall and precision with each score as the threshold."""
+    hits, alarms = np.cumsum(counts.positives, axis=-1), np.cumsum(counts.negatives, axis=-1)
+    return _share(hits, counts.positives.sum(axis=-1, keepdims=True)), _share(hits, hits + alarms)
 
 
-def recall_at(labels: Labels, scores: Floats, share: float) -> float:
-    """Return the share of positives above the score that this share of the negatives reaches."""
-    positive = labels == 1
-    return float((scores[positive] > np.quantile(scores[~positive], 1 - share)).mean())
+def rates(counts: Counts) -> tuple[Floats, Floats]:
+    """Return the false-positive rate and the recall with each score as the threshold."""
+    hits, alarms = np.cumsum(counts.positives, axis=-1), np.cumsum(counts.negatives, axis=-1)
+    ones, zeros = (found.sum(axis=-1, keepdims=True) for found in (counts.positives, counts.negatives))
+    return _share(alarms, zeros), _share(hits, ones)
 
 
-def at_threshold(labels: Labels, scores: Floats, threshold: float) -> AtThreshold:
-    """Return what is found where a score of at least `threshold` counts."""
-    positive, found = labels == 1, scores >= threshold
-    hits, alarms = int((positive & found).sum()), int((~positive & found).sum())
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    precision = hits / (hits + alarms) if hits + alarms else None
-    recall = hits / ones if ones else None
-    f1 = 2 * hits / (2 * hits + alarms + ones - hits) if ones or alarms else None
-    return AtThreshold(threshold, precision, recall, f1, alarms / zeros if zeros else None)
+def recall_at(counts: Counts, share: float) -> Floats:
+    """Return the highest recall of a threshold that at most this share of the negatives reaches."""
+    alarms, recall = rates(counts)
+    best: Floats = np.where(alarms <= share + _ROUNDING, recall, 0.0 * recall).max(axis=-1)
+    return np.where(np.isnan(alarms[..., -1]), np.nan, best)
+
+
+def found(counts: Counts, threshold: float) -> tuple[Floats, Floats]:
+    """Return how many positives and negatives have at least this score."""
+    reached = counts.scores >= threshold
+    return counts.positives[..., reached].sum(axis=-1), counts.negatives[..., reached].sum(axis=-1)
+
+
+def brier(counts: Counts) -> Floats:
+    """Return the mean squared difference of score and label (G. Brier, 1950)."""
+    squares = counts.positives * (1 - counts.scores) ** 2 + counts.negatives * counts.scores**2
+    return _share(squares.sum(axis=-1), (counts.positives + counts.negatives).sum(axis=-1))
+
+
+def expected_calibration_error(counts: Counts, bins: int = BINS) -> Floats:
+    """Return the mean distance of score and share of positives in bins of equal width (M. Naeini et al., 2015)."""
+    return _mean_gap(counts, _bins(counts.scores, bins))
+
+
+def adaptive_calibration_error(counts: Counts, bins: int = BINS) -> Floats:
+    """Return the same in bins of about as many texts each, equal scores together (K. Nguyen and B. O'Connor, 2015)."""
+    together = (counts.positives + counts.negatives).reshape(-1, counts.scores.size).sum(axis=0)
+    middles = np.cumsum(together) - together / 2
+    return _mean_gap(counts, (middles * bins / max(together.sum(), 1)).astype(np.int64))
 
 
 def calibration_error(labels: Labels, scores: Floats, weights: Floats | None = None) -> float:
-    """Return the expected calibration error in ten bins of equal width (M. Naeini et al., 2015).
+    """Return the expected calibration error in ten bins of equal width.
 
     Args:
         weights: How much each text counts, above 0; all the same where absent.
     """
     weights = np.ones(scores.size) if weights is None else weights
-    gaps = np.bincount(_bin(scores), weights * (scores - labels), minlength=BINS)
+    gaps = np.bincount(_bins(scores, BINS), weights * (scores - labels), minlength=BINS)
     return float(np.abs(gaps).sum() / weights.sum())
 
 
-def reliability(labels: Labels, scores: Floats) -> list[tuple[float, float, int]]:
-    """Return for each bin that has texts their mean score, the share that is positive, and how many they are."""
-    bins = _bin(scores)
-    counts = np.bincount(bins, minlength=BINS)
-    sums, ones = np.bincount(bins, scores, minlength=BINS), np.bincount(bins, labels == 1, minlength=BINS)
+def reliability(counts: Counts, bins: int = BINS) -> list[tuple[float, float, int]]:
+    """Return for each bin of equal width that has texts their mean score, the share that is positive, and how many they are."""
+    texts = counts.positives + counts.negatives
+    place = _bins(counts.scores, bins)
+    sizes, sums, ones = (np.bincount(place, each, minlength=bins) for each in (texts, texts * counts.scores, counts.positives))
     return [
-        (float(sums[index] / counts[index]), float(ones[index] / counts[index]), int(counts[index]))
-        for index in range(BINS)
-        if counts[index]
+        (float(sums[each] / sizes[each]), float(ones[each] / sizes[each]), int(sizes[each]))
+        for each in range(bins)
+        if sizes[each]
     ]
 
 
-def brier(labels: Labels, scores: Floats) -> float:
-    """Return the mean squared difference of score and label (G. Brier, 1950)."""
-    return float(np.mean((scores - labels) ** 2))
+def measure(counts: Counts, threshold: float) -> dict[str, Floats]:
+    """Return every figure by its name in `FIGURES`.
+
+    Args:
+        threshold: In force: a score of at least this counts as found.
+    """
+    hits, alarms = found(counts, threshold)
+    ones, zeros = counts.positives.sum(axis=-1), counts.negatives.sum(axis=-1)
+    both = np.where((ones > 0) & (zeros > 0), 1.0, np.nan)
+    at_threshold = {
+        "precision": both * _share(hits, hits + alarms),
+        "recall": _share(hits, ones),
+        "f1": both * _share(2 * hits, hits + alarms + ones),
+        "false_positive_rate": _share(alarms, zeros),
+    }
+    return {**{name: both * figure(counts) for name, figure in _RANKING.items()}, **at_threshold} | {
+        name: figure(counts) for name, figure in _CALIBRATION.items()
+    }
 
 
-def _bin(scores: Floats) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = np.clip((scores * BINS).astype(np.int64), 0, BINS - 1)
-    return found
+_RANKING: Mapping[str, Callable[[Counts], Floats]] = {
+    "auroc": auroc,
+    "auprc": average_precision,
+    "recall_at_1": lambda counts: recall_at(counts, 0.01),
+    "recall_at_5": lambda counts: recall_at(counts, 0.05),
+}
+_CALIBRATION: Mapping[str, Callable[[Counts], Floats]] = {
+    "ece_10": expected_calibration_error,
+    "ece_15": lambda counts: expected_calibration_error(counts, 15),
+    "ece_adaptive": adaptive_calibration_error,
+    "brier": brier,
+}
+FIGURES = (*_RANKING, "precision", "recall", "f1", "false_positive_rate", *_CALIBRATION)
+"""What is measured: `recall_at_1` and `recall_at_5` are the recall at 1 % and 5 % false alarms, `ece_…` calibration errors."""
+
+NEED_BOTH = frozenset({*_RANKING, "precision", "f1"})
+"""Figures that need texts of both classes."""
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    """Return the quotient; NaN where there is nothing to take a share of."""
+    shape = np.broadcast_shapes(np.shape(part), np.shape(whole))
+    quotient: Floats = np.divide(part, whole, out=np.full(shape, np.nan), where=np.broadcast_to(whole, shape) > 0)
+    return quotient
+
+
+def _bins(scores: Floats, bins: int) -> NDArray[np.int64]:
+    place: NDArray[np.int64] = np.clip((scores * bins).astype(np.int64), 0, bins - 1)
+    return place
+
+
+def _mean_gap(counts: Counts, place: NDArray[np.int64]) -> Floats:
+    """Return the mean distance of score and share of positives; scores of one bin stand side by side."""
+    texts = counts.positives + counts.negatives
+    starts = np.flatnonzero(np.diff(place, prepend=place[0] - 1)) if place.size else np.zeros(0, dtype=np.int64)
+    gaps = np.add.reduceat(counts.positives - texts * counts.scores, starts, axis=-1)
+    return _share(np.abs(gaps).sum(axis=-1), texts.sum(axis=-1))
