@@ -216,6 +216,8 @@ def test_a_stream_longer_than_what_is_kept_is_cut_without_half_a_secret(store: S
     assert texts.truncated
     assert 4_800 <= len(texts.texts[0].text) <= 5_000
     assert "jane" not in texts.texts[0].text
+    exchange, _ = streamed(store, ["somebody.with.a.name@example.org "] * 500)  # far shorter when redacted, and cut in the middle
+    assert "somebody" not in repr(store.exchanges.texts("", exchange))
 
 
 def chat(prompt: str) -> bytes:
