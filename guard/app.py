@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from guard import asgi
 from guard.asgi import App, Receive, Scope, Send
+from guard.attribution import Attribution
 from guard.engine import Guard
 from guard.errors import BadMessage, DetectorError, StoreError, TenetError
 from guard.formats import moderations
@@ -18,9 +19,9 @@ from guard.middleware import GuardMiddleware
 from guard.moderation import moderate, thresholds
 from guard.perspective import Perspective
 from guard.ports import RecentDecisions
-from guard.values import Caller
 
 if TYPE_CHECKING:
+    from guard.access import Access
     from guard.store.store import Store
 
 _EXCHANGES = "/guard/exchanges/"
@@ -29,16 +30,28 @@ _EXCHANGES = "/guard/exchanges/"
 class GuardApp:
     """The ASGI app that `guard serve` serves: an upstream behind the guard, `/v1/moderations`, and the state of things."""
 
-    def __init__(self, guard: Guard, upstream: App, recent: RecentDecisions, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        upstream: App,
+        recent: RecentDecisions,
+        store: Store | None = None,
+        *,
+        access: Access | None = None,
+        attribution: Attribution = Attribution(),  # noqa: B008 - a value
+    ) -> None:
         """Put `guard` in front of `upstream`; routes that no format knows are rejected unless the policy says otherwise.
 
         Args:
             store: Where exchanges are looked for that are not among the recent ones.
+            access: Who may do what; everybody everything, where not said.
+            attribution: How it is told whom an exchange is about.
         """
+        self._access = access
         self._store = store
         self._guard = guard
         self._upstream = upstream
-        self._guarded = GuardMiddleware(upstream, guard=guard, unknown="reject")
+        self._guarded = GuardMiddleware(upstream, guard=guard, unknown="reject", attribution=attribution)
         self._recent = recent
         self._perspective = Perspective()
 
@@ -52,6 +65,11 @@ class GuardApp:
         if scope["type"] == "lifespan":
             await self._upstream(scope, receive, send)
             return
+        admitted = scope if self._access is None else await self._access.admit(scope, receive, send)
+        if admitted is not None:
+            await self._serve(admitted, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = (scope.get("method"), scope["path"])
         if route == ("POST", "/v1/moderations"):
             await self._moderate(scope, receive, send)
@@ -60,7 +78,7 @@ class GuardApp:
         elif route in (("GET", "/healthz"), ("GET", "/readyz")):
             await asgi.send_answer(send, 200, _json({"status": "ok", "policy": self._guard.policy.digest}))
         elif scope.get("method") == "GET" and scope["path"].startswith(_EXCHANGES):
-            await self._exchange(scope["path"].removeprefix(_EXCHANGES), send)
+            await self._exchange(scope["path"].removeprefix(_EXCHANGES), asgi.caller_of(scope).tenant, send)
         else:
             await self._guarded(scope, receive, send)
 
@@ -80,12 +98,12 @@ class GuardApp:
         else:
             await asgi.send_answer(send, 200, moderations.answer(request, scores, thresholds(self._guard)))
 
-    async def _exchange(self, exchange_id: str, send: Send) -> None:
-        recent = self._recent.find(exchange_id)
+    async def _exchange(self, exchange_id: str, tenant: str, send: Send) -> None:
+        recent = self._recent.find(exchange_id, tenant)
         try:
             stages = {stage: decision.as_dict() for stage, decision in recent.items()} if recent else None
             if stages is None and self._store is not None:
-                stages = await asyncio.to_thread(self._store.exchanges.decisions, Caller().tenant, exchange_id)
+                stages = await asyncio.to_thread(self._store.exchanges.decisions, tenant, exchange_id)
         except StoreError as error:
             await asgi.send_answer(send, 503, error_body(str(error), status=503, code="store_unavailable"))
             return

@@ -33,6 +33,8 @@ _HOP_BY_HOP = frozenset(
 """RFC 9110, section 7.6.1: fields that are meant for one connection."""
 _UNWATCHED_SECONDS = 0.05
 """An answer that is complete so soon is not worth watching whether its client is still there."""
+_FOR_THE_GUARD = b"x-guard-"
+"""How the names of headers begin that are said to the guard, and to nobody behind it."""
 _REQUEST_DROPPED = _HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 
 
@@ -139,7 +141,11 @@ class Proxy:
             name.strip().lower() for field, value in scope["headers"] if field == b"connection" for name in value.split(b",")
         }
         dropped = _REQUEST_DROPPED | named | ({b"authorization"} if self._key_env else set())
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"] if name not in dropped]
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in scope["headers"]
+            if name not in dropped and not name.startswith(_FOR_THE_GUARD)
+        ]
         if self._key_env:
             headers.append(("authorization", f"Bearer {os.environ[self._key_env]}"))
         return headers

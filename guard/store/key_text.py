@@ -17,6 +17,7 @@ LONGEST = 128
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET, _CHECK = 43, 6
 _FORM = re.compile(rf"tg_([0-9a-f]{{24}})_[0-9A-Za-z]{{{_SECRET}}}([0-9A-Za-z]{{{_CHECK}}})")
+_LIKE = re.compile(r"tg_[0-9a-f]{24}_[0-9A-Za-z]{40}")
 
 
 class KeyText(NamedTuple):
@@ -41,6 +42,11 @@ def parse_key(text: str) -> KeyText | None:
     if found is None or _checksum(text[:-_CHECK]) != found[2]:
         return None
     return KeyText(f"gk_{found[1]}", text)
+
+
+def holds_key(text: str) -> bool:
+    """Return whether something in `text` looks like a key, whole or almost."""
+    return _LIKE.search(text) is not None
 
 
 def _checksum(body: str) -> str:
