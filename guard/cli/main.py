@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from guard.cli.calibrating import calibrate
+from guard.cli.evaluating import evaluate
 from guard.cli.keys import keys_app
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
@@ -29,6 +30,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(store_app, name="store")
 app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
+app.command()(evaluate)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]
@@ -87,6 +89,17 @@ def serve(
         ),
     ] = "",
     migrate: Annotated[bool, typer.Option("--migrate", help="Bring an older store up to date first.")] = False,
+    require_key: Annotated[
+        bool | None,
+        typer.Option(
+            "--require-key/--no-require-key",
+            help="Whether generation needs a key too; where not said, on an address that others can reach, if the store has any.",
+        ),
+    ] = None,
+    trusted_subject_header: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Header that something in front of this server sets to whom a request is for."),
+    ] = "",
 ) -> None:
     """Serve a generator behind the guard: exactly one of --upstream, --demo and --app. SIGHUP loads the policy again."""
     from guard.cli.serving import serve_guarded
@@ -102,6 +115,8 @@ def serve(
         cache=cache,
         store=store,
         migrate=migrate,
+        require_key=require_key,
+        subject_header=trusted_subject_header,
     )
 
 

@@ -15,6 +15,7 @@ import uvicorn
 
 from guard.app import GuardApp, load_app
 from guard.asgi import App
+from guard.cli.access import AccessOptions, access_of, attribution_of, check, notes
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
@@ -38,6 +39,8 @@ def serve_guarded(
     cache: str,
     store: str = "",
     migrate: bool = False,
+    require_key: bool | None = None,
+    subject_header: str = "",
 ) -> None:
     """Serve until stopped.
 
@@ -53,27 +56,37 @@ def serve_guarded(
     if len(given) != 1:
         raise TenetError(f"expected exactly one of --upstream, --demo and --app, got {' and '.join(given) or 'none'}")
     verdicts = cache_at(cache)
-    with _recording(store, migrate=migrate) as recorder:
+    options = AccessOptions(require_key, subject_header, bool(key_env))
+    with _recording(store, migrate=migrate) as (recorder, fresh):
 
         def load() -> Guard:
             return _loaded(policy, recorder, verdicts)
 
-        guard = load()
         recent, kept = (recorder, None) if isinstance(recorder, RecentDecisions) else (recorder.recent, recorder.store)
-        app = GuardApp(guard, makers[given[0]](), recent, kept)
-        _reload_on_hangup(app, load)
+        check(options, kept, fresh=fresh)
+        attribution = attribution_of(options, kept)
+        guard = load()
+        upstream_app = makers[given[0]]()
         listening = _listen(host, port)
         host, port = listening.getsockname()[:2]
-        print(_banner(guard, host, port, given[0]), flush=True)
+        made = kept.keys.create_first() if kept is not None and fresh else None
+        access, required = access_of(options, kept, host)
+        app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution)
+        _reload_on_hangup(app, load)
+        first_key = made.text if made is not None else ""
+        print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
         config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
         uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextmanager
-def _recording(url: str, *, migrate: bool) -> Iterator[RecentDecisions | StoreRecorder]:
-    """Give what keeps decisions: the memory, or a store, which is closed with all that waits written however the server ends."""
+def _recording(url: str, *, migrate: bool) -> Iterator[tuple[RecentDecisions | StoreRecorder, bool]]:
+    """Give what keeps decisions: the memory, or a store, which is closed with all that waits written however the server ends.
+
+    With it comes whether it is a store that nobody used before.
+    """
     if not url:
-        yield RecentDecisions()
+        yield RecentDecisions(), False
         return
     from guard.store import open_store
     from guard.store.recording import StoreRecorder
@@ -81,8 +94,9 @@ def _recording(url: str, *, migrate: bool) -> Iterator[RecentDecisions | StoreRe
     store = open_store(url, migrate=migrate)
     signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal once more when it is done, which would end the process
     try:
+        fresh = store.keys.unused()
         store.writer.start()
-        yield StoreRecorder(store)
+        yield StoreRecorder(store), fresh
     finally:
         store.close()
 

@@ -101,20 +101,24 @@ class Keys:
         return made
 
     def create_first(self) -> NewKey | None:
-        """Make a key of an admin, if this store was never used and has no key; only one of several processes gets it."""
+        """Make a key of an admin, if there never was a key; of several processes that try, one gets it."""
         made = self._made("", [ADMIN], "first", None, "serve")
         claim = insert_new(schema.meta, self._store.engine.dialect.name)
         with writing(self._store.engine) as connection:
-            if connection.execute(select(or_(exists(select(_TABLE.c.id)), exists(select(schema.writers.c.id))))).scalar_one():
+            if connection.execute(select(exists(select(_TABLE.c.id)))).scalar_one():
                 return None
             connection.execute(claim, {"name": "first_key", "value": made.key.id})
-            if (
-                connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "first_key")).scalar_one()
-                != made.key.id
-            ):
+            claimed = connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "first_key")).scalar_one()
+            if claimed != made.key.id:
                 return None
             _insert(connection, made.key)
         return made
+
+    def unused(self) -> bool:
+        """Return whether nobody ever wrote to this store, or made a key of it."""
+        with reading(self._store.engine) as connection:
+            written = connection.execute(select(exists(select(schema.writers.c.id)))).scalar_one()
+        return not written and not self.exist()
 
     def exist(self) -> bool:
         """Return whether there ever was a key, good or not: revoking the last one opens nothing."""

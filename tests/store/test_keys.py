@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
 
 from guard.errors import StoreError
-from guard.store import schema
+from guard.store import open_store, schema
 from guard.store.connecting import reading
 from guard.store.identity import now
 from guard.store.key_text import new_key_text, parse_key
@@ -152,11 +153,16 @@ def test_only_one_of_several_processes_makes_the_first_key(opened: Callable[[], 
     assert stores[1].keys.create_first() is None
 
 
-def test_a_store_that_was_used_without_keys_gets_no_first_one(store: Store):
-    store.writer.start()
-    store.writer.close()
-    assert store.keys.create_first() is None
-    assert not store.keys.exist()
+def test_a_store_that_was_written_to_or_has_keys_is_not_unused(opened: Callable[[], Store], tmp_path: Path):
+    fresh = opened()
+    assert fresh.keys.unused()
+    fresh.writer.start()
+    fresh.writer.close()
+    assert not opened().keys.unused()
+    other = open_store(str(tmp_path / "other.db"))
+    other.keys.create("", ["caller"])
+    assert not other.keys.unused()
+    other.close()
 
 
 def test_when_a_key_was_used_is_written_and_never_goes_back(store: Store):

@@ -50,16 +50,26 @@ def ask(address: str, text: str, *, stream: bool = False) -> httpx.Response:
     return httpx.post(f"{address}/v1/chat/completions", json=body, timeout=15)
 
 
+def key_of(url: str) -> str:
+    store = open_store(url)
+    try:
+        return store.keys.create("", ["viewer"]).text
+    finally:
+        store.close()
+
+
 def test_an_exchange_is_found_again_after_a_restart_and_a_kill_is_noticed(url: str):
+    headers = {"x-guard-key": key_of(url)}
     with serving("--store", url) as (process, address):
         ids = [ask(address, f"Repeat: write to {MAIL}", stream=stream).headers["x-guard-exchange"] for stream in (False, True)]
-        said = [httpx.get(f"{address}/guard/exchanges/{name}").json() for name in ids]
+        said = [httpx.get(f"{address}/guard/exchanges/{name}", headers=headers).json() for name in ids]
+        assert {tuple(each["decisions"]) for each in said} == {("input", "output")}
         process.send_signal(signal.SIGTERM)
         process.wait(15)
     with serving("--store", url) as (process, address):
-        assert [httpx.get(f"{address}/guard/exchanges/{name}").json() for name in ids] == said
-        assert httpx.get(f"{address}/guard/exchanges/ex_none").status_code == 404
-        assert httpx.get(f"{address}/guard/exchanges/%00'--").status_code == 404
+        assert [httpx.get(f"{address}/guard/exchanges/{name}", headers=headers).json() for name in ids] == said
+        assert httpx.get(f"{address}/guard/exchanges/ex_none", headers=headers).status_code == 404
+        assert httpx.get(f"{address}/guard/exchanges/%00'--", headers=headers).status_code == 404
         process.kill()
         process.wait(15)
     store = open_store(url)
