@@ -11,6 +11,7 @@ import typer
 
 from guard.cli.calibrating import calibrate
 from guard.cli.evaluating import evaluate
+from guard.cli.evaluating import evaluate
 from guard.cli.keys import keys_app
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
@@ -30,6 +31,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(store_app, name="store")
 app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
+app.command()(evaluate)
 app.command()(evaluate)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
