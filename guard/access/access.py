@@ -19,7 +19,7 @@ from guard.asgi import Receive, Scope, Send
 from guard.errors import StoreError, StoreUnavailable
 from guard.formats.openai_errors import error_body
 from guard.roles import holds
-from guard.store.key_text import LONGEST, parse_key
+from guard.store.key_text import parse_key
 from guard.values import Caller
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _ASKED_AGAIN = 1.0
 _ROOM_FOR_FAILING = 32
 """Lookups that may wait while one is made for somebody whose attempts keep failing."""
 _HOW = "send it as x-guard-key, or as Authorization: Bearer"
+_UNKNOWN = "this key is none of this server's"
 _MAKE = "make one with `guard keys create`"
 
 
@@ -153,17 +154,17 @@ class Access:
         parsed = parse_key(text)
         names = [network_of(scope["client"][0])] if scope.get("client") else []
         if parsed is None:
-            raise self._refused(names)
+            raise self._refused(names, "expected a key of this server's, such as tg_…, got what cannot be one; was it cut?")
         names.append(parsed.id)
         crowded = self._book.waiting > _ROOM_FOR_FAILING and not self._book.remembers(parsed.id)
         if crowded and any(map(self._backoff.waits, names)):
-            raise self._refused(names)
+            raise self._refused(names, _UNKNOWN)
         try:
             stored = await self._book.find(parsed.id)
         except StoreUnavailable as error:
             raise Refusal(503, "store_unavailable", str(error), 1.0) from None
         if stored is None or not self._keys.matches(stored, parsed.text):
-            raise self._refused(names)
+            raise self._refused(names, _UNKNOWN)
         state = stored.state().value
         if state != "active":
             raise Refusal(401, f"key_{state}", f"this key is {state}; {_MAKE}")
@@ -171,11 +172,11 @@ class Access:
         self._note(stored.id)
         return stored
 
-    def _refused(self, names: list[str]) -> Refusal:
+    def _refused(self, names: list[str], message: str) -> Refusal:
         before = any(map(self._backoff.waits, names))
         wait = self._backoff.failed(names)
         if not wait:
-            return Refusal(401, "invalid_key", f"expected a key of this server's (tg_…, at most {LONGEST} characters), got none")
+            return Refusal(401, "invalid_key", message)
         if not before:
             log.warning("too many attempts with keys that are none; the next ones have to wait %.0f s", wait)
         return Refusal(429, "too_many_attempts", "too many attempts with keys that are none; wait before the next", wait)
