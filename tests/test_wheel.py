@@ -22,6 +22,7 @@ def test_a_wheel_in_an_empty_environment_serves_the_guarded_demo(tmp_path: Path)
     [wheel] = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "policies/default.yaml" in names
+    assert wheel.stat().st_size < 30e6
     assert not any(name.startswith(("tests/", "benchmarks/", "docs/")) for name in names)
 
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True, timeout=120)
