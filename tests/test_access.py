@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -16,9 +17,14 @@ import pytest
 from servers import Upstream, completion, served, stream_of
 
 from guard.access import Access
+from guard.access.book import KeyBook, Times
 from guard.app import GuardApp
 from guard.attribution import Attribution
+from guard.detectors.registry import kinds
 from guard.engine import Guard
+from guard.errors import StoreUnavailable
+from guard.policy.load import loads
+from guard.ports import RecentDecisions
 from guard.proxy import Proxy
 from guard.store import open_store
 from guard.store.identity import now
@@ -204,6 +210,7 @@ def test_a_machine_of_ones_own_needs_no_key_until_there_is_one(serve: Serve, sto
     assert code(httpx.get(path, headers={"host": "rebound.example"})) == (403, "not_local")
     assert code(httpx.get(path, headers={"origin": "https://page.example"})) == (403, "not_local")
     assert code(httpx.get(path, headers={"origin": "null"})) == (403, "not_local")
+    assert code(httpx.get(path, headers={"x-forwarded-for": "192.0.2.1"})) == (403, "not_local")
     made = key_of(store, "viewer")
     deadline = time.monotonic() + 3
     while httpx.get(path).status_code == 200:
@@ -319,3 +326,81 @@ def test_headers_that_a_client_makes_up_do_not_make_it_somebody(serve: Serve, st
     found = store.exchanges.find("", exchange)
     assert found is not None
     assert (found.key, found.subject) == ("", "")
+
+
+def test_a_websocket_is_closed_before_the_app_hears_of_it(store: Store, policy_file: Path):
+    heard: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(scope["type"])
+
+    policy = loads(policy_file.read_text() + "routes: {unknown: pass}\n", kinds())
+    guarded = GuardApp(Guard(policy), app, RecentDecisions(), store, access=Access(store.keys, require=True))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    def connect(key: str) -> None:
+        scope = {"type": "websocket", "path": "/live", "query_string": b"", "headers": [(b"x-guard-key", key.encode())]}
+        asyncio.run(guarded(scope, receive, send))
+
+    connect(new_key_text().text)
+    assert (heard, sent[0]["type"], sent[0]["code"]) == ([], "websocket.close", 1008)
+    connect(key_of(store).text)
+    assert heard == ["websocket"]
+
+
+def test_the_store_gone_means_503_for_keys_that_nobody_knows_and_nothing_for_others(serve: Serve, store: Store):
+    class Line:
+        cut = False
+
+        def read(self, ids: Any) -> Any:
+            if self.cut:
+                raise StoreUnavailable("gone")
+            return store.keys.read(ids)
+
+    line = Line()
+    address, made = serve(require=True, book=KeyBook(line, Times(fresh=0.1, again=0.03, slow=0.05))), key_of(store)
+    assert ask(address, made.text).status_code == 200
+    line.cut = True
+    unknown = ask(address, key_of(store).text)
+    assert code(unknown) == (503, "store_unavailable")
+    assert unknown.headers["retry-after"] == "1"
+    for _ in range(20):
+        assert ask(address, made.text).status_code == 200
+    line.cut = False
+    deadline = time.monotonic() + 5
+    while ask(address, key_of(store).text).status_code == 503:
+        assert time.monotonic() < deadline
+
+
+def test_whom_it_is_for_is_what_the_trusted_header_says(store: Store, upstream: Upstream, policy_file: Path):
+    recorder = StoreRecorder(store)
+    app = GuardApp(Guard(policy_file, recorder=recorder), upstream, recorder.recent, store, attribution=Attribution("x-user"))
+    with served(app) as address:
+        body = {**BODY, "user": "claimed"}
+        exchange = httpx.post(f"{address}{CHAT}", json=body, headers={"X-User": "jane"}).headers["x-guard-exchange"]
+        twice = httpx.post(f"{address}{CHAT}", json=body, headers=[("x-user", "jane"), ("x-user", "claimed")])
+    store.writer.flush()
+    found = store.exchanges.find("", exchange)
+    assert found is not None
+    assert found.subject == store.pseudonym("subject", "", "jane")
+    assert code(twice) == (400, "repeated_header")
+
+
+def test_many_clients_with_many_keys_are_all_known_at_once(serve: Serve, store: Store):
+    address = serve(require=True)
+    made = [key_of(store, tenant=f"t{number}") for number in range(40)]
+
+    async def run() -> list[int]:
+        async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+            shown = [key.text for key in made] + [new_key_text().text for _ in range(5)]
+            answers = await asyncio.gather(*(client.get("/v1/models", headers={"x-guard-key": key}) for key in shown))
+            return [answer.status_code for answer in answers]
+
+    statuses = asyncio.run(run())
+    assert statuses == [200] * 40 + [401] * 5

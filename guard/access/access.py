@@ -32,6 +32,7 @@ _NOTED_AGAIN = 60.0
 _ASKED_AGAIN = 1.0
 _ROOM_FOR_FAILING = 32
 """Lookups that may wait while one is made for somebody whose attempts keep failing."""
+_OF_PROXIES = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
 _HOW = "send it as x-guard-key, or as Authorization: Bearer"
 _UNKNOWN = "this key is none of this server's"
 _MAKE = "make one with `guard keys create`"
@@ -218,8 +219,10 @@ async def _answer(refusal: Refusal, scope: Scope, receive: Receive, send: Send) 
 
 
 def _is_local(scope: Scope) -> bool:
-    """Return whether a request names this machine as one that is on it does: not by a name that a web page made up for it."""
+    """Return whether a request comes from this machine itself: not through a proxy, nor from a page that gave it another name."""
     for name, value in scope["headers"]:
+        if name in _OF_PROXIES:
+            return False
         text = value.decode("latin-1").strip().lower()
         if name == b"host" and not is_loopback(_host(text)):
             return False
