@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from guard import categories
 from guard.engine import Guard, new_exchange
-from guard.errors import TenetError
+from guard.errors import PolicyError, TenetError
 from guard.policy.decide import active_rules
 from guard.policy.digest import digest
 from guard.policy.load import load, loads, shipped
@@ -139,7 +139,11 @@ def _of_kind(name: str, kinds: Mapping[str, Kind], policy: Policy | None, option
         hint = did_you_mean(name, known) or f"known are: {', '.join(known)}"
         where = "a detector of this policy, or a kind" if policy else "a kind of detector, or the name of one with its --policy"
         raise TenetError(f"{option}: expected {where}, got {name!r} ({hint})")
-    return loads(f"version: 1\ndetectors: {{{name}: {{use: {name}}}}}\n", kinds, name=f"{option} {name}")
+    try:
+        return loads(f"version: 1\ndetectors: {{{name}: {{use: {name}}}}}\n", kinds, name=f"{option} {name}")
+    except PolicyError as error:
+        way_out = "declare it in a policy, and give its name there together with --policy"
+        raise TenetError(f"{option} {name}: expected a kind that needs no options ({way_out}); {error.problems[0]}") from None
 
 
 def _with_those_it_asks(name: str, configs: Mapping[str, DetectorConfig], kinds: Mapping[str, Kind]) -> dict[str, DetectorConfig]:

@@ -34,7 +34,7 @@ class Row:
     """
 
     name: str
-    rows: NDArray[np.uint64]
+    rows: NDArray[np.uint32]
     labels: Labels
     scores: tuple[Floats, ...]
     limits: tuple[InForce | None, ...]

@@ -72,14 +72,15 @@ def _figure(title: str, rows: Sequence[Row], names: Sequence[str], draw: Callabl
                 draw(panel, Counts.of(row.labels, scored.scores), _plain(name), f"C{number}")
     for panel in panels[len(rows) :]:
         panel.set_visible(False)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(names), fontsize=8)
+    lines_by_name = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines_by_name.values(), lines_by_name.keys(), loc="outside lower center", ncols=len(names), fontsize=8)
     return figure
 
 
 def _draw_precision_recall(panel: Any, counts: Counts, name: str, colour: str) -> None:  # noqa: ANN401
     recall, precision = precision_recall(counts)
-    panel.step(*_thinned(recall, precision), where="pre", color=colour, label=name, linewidth=1.2)
+    points = _thinned(np.concatenate([[0.0], recall]), np.concatenate([precision[:1], precision]))
+    panel.step(*points, where="pre", color=colour, label=name, linewidth=1.2)
     _label(panel, "recall", "precision")
 
 

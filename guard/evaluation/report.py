@@ -11,7 +11,7 @@ import numpy as np
 from guard.evaluation import binomial
 from guard.evaluation.candidates import Candidate
 from guard.evaluation.gathering import Gathered, Speed
-from guard.evaluation.measured import Difference, Measured, Row, compared, measured, rows_of
+from guard.evaluation.measured import BLOCKED, Difference, Measured, Row, compared, measured, rows_of
 from guard.evaluation.tally import Counted, Parts, Tally
 from guard.values import Action
 
@@ -79,7 +79,7 @@ class Report:
             return None
         rows = {
             row: {
-                name: {"difference": round(each.value, 4), "interval": [round(bound, 4) for bound in each.interval]}
+                name: {"difference": _signed(each.value), "interval": [_signed(bound) for bound in each.interval]}
                 for name, each in figures.items()
             }
             for row, figures in self.differences.items()
@@ -105,8 +105,9 @@ def report(gathered: Gathered, candidates: Sequence[Candidate], datasets: Sequen
 
 def _of(number: int, candidate: Candidate, gathered: Gathered, rows: Sequence[Row], seed: int) -> Of:
     tally = gathered.tally
-    whole = {row.name: measured(row, number, seed=seed) for row in rows}
-    parts = {part.by: _by_part(part, rows, number) for part in tally.parts}
+    own = [row for row in rows if row.name != BLOCKED or candidate.decides]
+    whole = {row.name: measured(row, number, seed=seed) for row in own}
+    parts = {part.by: _by_part(part, own, number) for part in tally.parts}
     benign, harmful = tally.counted[number]
     return Of(candidate, whole, parts, benign, harmful, gathered.speeds[number], tally.failed[number])
 
@@ -168,6 +169,11 @@ def _speed(speed: Speed, tally: Tally) -> dict[str, Any]:
     return found
 
 
+def _signed(value: float) -> float:
+    """Return a number rounded, and never a zero below zero."""
+    return round(value, 4) + 0.0
+
+
 def _rate(count: int, records: int) -> float | None:
     return round(count / records, 4) if records else None
 
@@ -185,8 +191,9 @@ def _notes(tally: Tally, rows: Sequence[Row], found: Sequence[Of]) -> Iterator[s
         for name, each in of.rows.items():
             if each.reason:
                 yield f"{of.candidate.name}: {name}: {each.reason}"
-            elif min(each.positives, each.negatives) < FEW:
-                yield f"{name}: {each.positives:,} records labelled 1 and {each.negatives:,} labelled 0 tell little"
+        few = [name for name, each in of.rows.items() if not each.reason and min(each.positives, each.negatives) < FEW]
+        if few:
+            yield f"fewer than {FEW} positives or negatives tell little: {', '.join(few)}"
         yield from _silent(of, rows, found.index(of))
         for detector, count in of.failed.items():
             yield f"{of.candidate.name}: {detector} gave no verdict on {count:,} records; no score of theirs counts"
@@ -194,6 +201,7 @@ def _notes(tally: Tally, rows: Sequence[Row], found: Sequence[Of]) -> Iterator[s
 
 def _silent(of: Of, rows: Sequence[Row], number: int) -> Iterator[str]:
     for row in rows:
-        if row.limits[number] is not None and row.name in of.candidate.categories and not row.scores[number].any():
+        looked_for = row.name in of.candidate.categories and row.labels.any()
+        if looked_for and not row.scores[number].any():
             way_out = "if it is not the user who says such things, name the --stage or --role"
             yield f"{of.candidate.name}: {row.name}: nothing was found in any record; {way_out}"

@@ -23,7 +23,7 @@ LONGEST = 16 * 1024 * 1024
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 _MARK = b"\xef\xbb\xbf"
-_ROWS = 256
+_ROWS, _BUFFER = 256, 1024 * 1024
 
 
 class Row(NamedTuple):
@@ -183,7 +183,7 @@ def _parquet(file: Path) -> Any:  # noqa: ANN401
     except ImportError as error:
         raise MissingExtra("Parquet", "data") from error
     try:
-        return parquet.ParquetFile(file)
+        return parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)  # by pages, not by whole columns
     except (OSError, ValueError) as error:
         raise TenetError(f"{file}: expected a Parquet file, got one that cannot be read ({type(error).__name__})") from error
 

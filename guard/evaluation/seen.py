@@ -19,7 +19,13 @@ class Seen:
     The latest stand in a set; the others in sorted arrays, each at least twice as long as the next, so that there are few.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: int = _FRESH) -> None:
+        """Remember nothing yet.
+
+        Args:
+            fresh: How many stand in the set.
+        """
+        self._most = fresh
         self._fresh: set[int] = set()
         self._sorted: list[NDArray[np.uint64]] = []
 
@@ -29,7 +35,7 @@ class Seen:
         if digest in self._fresh or any(_holds(numbers, digest) for numbers in self._sorted):
             return False
         self._fresh.add(digest)
-        if len(self._fresh) >= _FRESH:
+        if len(self._fresh) >= self._most:
             self._put_away()
         return True
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from guard.evaluation import binomial
-from guard.evaluation.bootstrap import Interval
-from guard.evaluation.measured import BLOCKED, FLAGGED, Measured
+from guard.evaluation.measured import BLOCKED, FLAGGED, Difference, Measured
 from guard.evaluation.report import Of, Report
 from guard.values import Action
 
@@ -113,7 +112,6 @@ def _parts(of: Of, by: str) -> Sheet:
         (value or "(none)", name, f"{each.positives:,}", f"{each.negatives:,}", *(_figure(each, figure) for figure in shown))
         for value, found in of.parts[by].items()
         for name, each in found.items()
-        if name != BLOCKED or each.limit is not None
     )
     return Sheet(f"{of.candidate.name}: by {by}", header, rows)
 
@@ -147,12 +145,11 @@ def _figure(each: Measured, name: str, *, with_interval: bool = False) -> str:
     return f"{value:.3f}" + (f" ({bounds.low:.3f} to {bounds.high:.3f})" if with_interval and bounds else "")
 
 
-def _difference(found: tuple[float, Interval] | None) -> str:
+def _difference(found: Difference | None) -> str:
     if found is None:
         return "-"
-    value, interval = found
-    sure = "*" if interval.low > 0 or interval.high < 0 else ""
-    return f"{value:+.3f}{sure} ({interval.low:+.3f} to {interval.high:+.3f})"
+    value, low, high = (round(number, 3) + 0.0 for number in (found.value, *found.interval))
+    return f"{value:+.3f}{'*' if found.is_sure else ''} ({low:+.3f} to {high:+.3f})"
 
 
 def _of_records(count: int, records: int) -> str:

@@ -42,7 +42,7 @@ class Column:
     """The records that have one label, and what each candidate scored them; NaN where it gave no verdict."""
 
     candidates: int
-    rows: array[int] = field(default_factory=lambda: array("L"))
+    rows: array[int] = field(default_factory=lambda: array("I"))
     labels: array[int] = field(default_factory=lambda: array("b"))
     scores: list[array[float]] = field(init=False)
 
@@ -56,11 +56,11 @@ class Column:
         for own, score in zip(self.scores, scores, strict=True):
             own.append(score)
 
-    def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.int8], list[NDArray[np.float64]]]:
+    def arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.int8], list[NDArray[np.float64]]]:
         """Return rows, labels and scores of the records on which every candidate gave its verdict."""
         import numpy as np
 
-        rows, labels = np.array(self.rows, dtype=np.uint64), np.array(self.labels, dtype=np.int8)
+        rows, labels = np.array(self.rows, dtype=np.uint32), np.array(self.labels, dtype=np.int8)
         scores = [np.array(own, dtype=np.float64) for own in self.scores]
         told = ~np.isnan(np.stack(scores)).any(axis=0)
         return rows[told], labels[told], [own[told] for own in scores]
