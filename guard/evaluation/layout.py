@@ -129,7 +129,7 @@ class Layout:
             raise Missing(f"expected a word or a number at `{name}` to slice by, got something else")
         if len(str(found)) > LONGEST_SLICE:
             raise Missing(f"expected at most {LONGEST_SLICE} characters at `{name}` to slice by, got {len(str(found)):,}")
-        return str(found)
+        return "".join(letter if letter.isprintable() else " " for letter in str(found))
 
     def _no_labels(self, value: object) -> str:
         single = self._optional(self.label, value) is not None

@@ -28,6 +28,9 @@ _WITH_INTERVAL = ("auroc", "auprc")
 _COMPARED = ("auroc", "auprc", "recall_at_5", "recall", "precision", "false_positive_rate", "ece_10")
 
 
+_MOST_ALARMS = 10
+
+
 class Sheet(NamedTuple):
     """A table; the first column is of words, the others of numbers."""
 
@@ -45,6 +48,8 @@ def sheets(report: Report) -> Iterator[Sheet]:
             yield _actions(of)
             if of.benign.rules or of.harmful.rules:
                 yield _rules(of)
+        if of.benign.reached:
+            yield _false_alarms(of)
         yield from (_parts(of, by) for by in of.parts)
     if report.differences:
         yield _comparison(report)
@@ -103,6 +108,11 @@ def _rules(of: Of) -> Sheet:
         for each in ids
     )
     return Sheet(f"{of.candidate.name}: rules that fired", ("", "harmful", "benign"), rows)
+
+
+def _false_alarms(of: Of) -> Sheet:
+    rows = tuple((name, _of_records(count, of.benign.records)) for name, count in of.benign.reached.most_common(_MOST_ALARMS))
+    return Sheet(f"{of.candidate.name}: over the threshold on benign texts", ("", f"of {of.benign.records:,} benign"), rows)
 
 
 def _parts(of: Of, by: str) -> Sheet:

@@ -19,6 +19,7 @@ from guard.evaluation.candidates import candidates, is_harm
 from guard.evaluation.evaluate import Question, evaluate
 from guard.evaluation.gathering import Asked
 from guard.evaluation.layout import Layout
+from guard.evaluation.sheets import as_markdown, as_plain, sheets
 from guard.policy.model import Kind
 from guard.values import Finding, Item, Needs, Role, Runs, Stage, WholeReach
 
@@ -220,6 +221,14 @@ def test_benign_texts_alone_tell_false_alarms(tmp_path: Path):
     assert "no record has a label 1, so only false alarms can be told" in report["notes"]
 
 
+def test_false_alarms_on_benign_texts_are_told_by_category_though_nobody_labelled_it(tmp_path: Path):
+    records = [{"text": "toxicity=0.9 hate=0.2", "labels": {"hate": 0}}, {"text": "hello", "labels": {"hate": 0}}]
+    done = evaluate(Question((write(tmp_path / "r.jsonl", records),), ("stated",), asked=QUICK), KINDS)
+    assert done.report.as_dict()["candidates"][0]["benign"]["categories"] == {"toxicity": {"reached": 1, "rate": 0.5}}
+    [sheet] = [sheet for sheet in sheets(done.report) if "on benign texts" in sheet.title]
+    assert [row[0] for row in sheet.rows] == ["toxicity"]
+
+
 def test_labels_that_say_nothing_about_the_detector_are_an_error(tmp_path: Path):
     none = write(tmp_path / "none.jsonl", [{"text": "a", "labels": {}}])
     other = write(tmp_path / "other.jsonl", [{"text": "a", "labels": {"profanity": 1}}])
@@ -229,6 +238,14 @@ def test_labels_that_say_nothing_about_the_detector_are_an_error(tmp_path: Path)
         found(Question((other,), ("stated",), asked=QUICK))
     with pytest.raises(TenetError, match="each data set once"):
         found(Question((none, none), ("stated",), asked=QUICK))
+
+
+def test_a_value_to_slice_by_does_nothing_to_a_terminal_or_a_page(tmp_path: Path):
+    records = [{**record, "by": "\x1b[31m|x|\n# y"} for record in stated("hate", [0.9, 0.1], [1, 0])]
+    question = Question((write(tmp_path / "r.jsonl", records),), ("stated",), layout=Layout(slices=("by",)), asked=QUICK)
+    [sheet] = [sheet for sheet in sheets(evaluate(question, KINDS).report) if sheet.title.endswith("by by")]
+    assert "\x1b" not in as_plain(sheet)
+    assert {line.replace("\\|", "").count("|") for line in as_markdown(sheet).splitlines()[2:]} == {len(sheet.header) + 1}
 
 
 def test_a_field_with_too_many_values_is_no_slice(tmp_path: Path):
