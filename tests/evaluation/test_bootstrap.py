@@ -76,6 +76,14 @@ def test_scores_share_cells_among_very_many_records_and_intervals_stay(monkeypat
         assert tuple(coarse[name]) == pytest.approx(tuple(interval), abs=0.02), name
 
 
+def test_no_cell_holds_scores_on_both_sides_of_the_threshold(monkeypatch: pytest.MonkeyPatch):
+    labels, first, _ = made(3000)
+    exact = intervals(labels, Scored(first, 0.45), draws=300)["recall"]
+    monkeypatch.setattr(bootstrap, "_EXACT", 10)
+    monkeypatch.setattr(bootstrap, "_LEVELS", 3)
+    assert tuple(intervals(labels, Scored(first, 0.45), draws=300)["recall"]) == pytest.approx(tuple(exact), abs=0.01)
+
+
 def test_an_interval_holds_the_truth_about_as_often_as_it_says():
     held = 0
     for seed in range(60):
