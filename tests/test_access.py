@@ -28,7 +28,7 @@ from guard.ports import RecentDecisions
 from guard.proxy import Proxy
 from guard.store import open_store
 from guard.store.identity import now
-from guard.store.key_text import new_key_text
+from guard.store.key_text import _checksum, new_key_text, parse_key
 from guard.store.keys import NewKey
 from guard.store.recording import StoreRecorder
 from guard.store.store import Store
@@ -277,6 +277,21 @@ def test_two_different_keys_in_one_request_are_one_too_many(serve: Serve, store:
     assert ask(address, first, authorization=f"Bearer {first}").status_code == 200
 
 
+def guessed_like(text: str) -> str:
+    """A key of the same id with another secret, and a checksum that is right."""
+    body = text[:28] + new_key_text().text[28:-6]
+    return body + _checksum(body)
+
+
+def test_a_key_of_a_known_id_with_another_secret_is_none(serve: Serve, store: Store):
+    address, made = serve(require=True), key_of(store)
+    assert ask(address, made.text).status_code == 200
+    guessed = guessed_like(made.text)
+    assert parse_key(guessed) == (made.key.id, guessed)
+    assert code(ask(address, guessed)) == (401, "invalid_key")
+    assert ask(address, made.text).status_code == 200
+
+
 def test_who_keeps_failing_has_to_wait_and_a_good_key_never_has_to(serve: Serve, store: Store):
     address, made = serve(require=True), key_of(store)
     answers = [ask(address, new_key_text().text) for _ in range(14)]
@@ -284,8 +299,7 @@ def test_who_keeps_failing_has_to_wait_and_a_good_key_never_has_to(serve: Serve,
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert answers[-1].json()["error"]["code"] == "too_many_attempts"
     assert ask(address, made.text).status_code == 200
-    guessed = made.text[:28] + new_key_text().text[28:]
-    assert ask(address, guessed).status_code == 429
+    assert ask(address, guessed_like(made.text)).status_code == 429
     assert ask(address, made.text).status_code == 200
     assert code(ask(address)) == (401, "missing_key")
 
