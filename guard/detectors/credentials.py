@@ -41,6 +41,7 @@ VENDORS = (
     Format("secret/openai-key", r"\bsk-[A-Za-z0-9]{20,}", must_vary=True),
     Format("secret/anthropic-key", r"\bsk-ant-[\w-]{20,}", must_vary=True),
     # Everything below has no category of its own.
+    Format("secret/high-entropy", r"\btg_[0-9a-f]{24}_[0-9A-Za-z]{49}"),  # our own (guard.store.key_text)
     Format("secret/high-entropy", r"\bsk-or-v\d-[0-9a-f]{40,80}"),  # OpenRouter
     Format("secret/high-entropy", r"\bnpm_[A-Za-z0-9]{36}"),
     Format("secret/high-entropy", r"\bpypi-AgE[\w-]{50,}"),

@@ -20,7 +20,7 @@ from guard.detectors.credentials import VENDORS
 from guard.detectors.scanning import Pattern, PatternScanner
 from guard.detectors.strength import is_placeholder, is_secret, is_spoken_secret, is_template
 
-VERSION = "secrets-1"
+VERSION = "secrets-2"
 
 _VIEWS = ("raw", "canonical", "decoded")
 _Accept = Callable[[str], Sequence[tuple[int, int]]]

@@ -63,6 +63,7 @@ TOKENS = [
     ("secret/openai-key", "sk" + "-svcacct-" + letters(40)),
     ("secret/anthropic-key", "sk" + "-ant-api03-" + letters(93) + "AA"),
     ("secret/jwt", JWT),
+    ("secret/high-entropy", "t" + "g_" + hexadecimal(24) + "_" + letters(49)),
     ("secret/high-entropy", "np" + "m_" + letters(36)),
     ("secret/high-entropy", "py" + "pi-AgEIcHlwaS5vcmc" + letters(60)),
     ("secret/high-entropy", "S" + "G." + letters(22) + "." + letters(43)),
