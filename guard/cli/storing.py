@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,8 @@ from guard.errors import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from guard.store.store import Store
 
 store_app = typer.Typer(
     help="Look after what happened: migrate, back up, restore, prune, change the key of a store.", no_args_is_help=True
@@ -35,10 +37,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 @store_app.command()
 def migrate(store: StoreOption = "default") -> None:
     """Bring a store up to the version of its tables that this Tenet knows, or make a new one."""
-    from guard.store.migrating import newest, open_or_migrate
+    from guard.store.connecting import reading
+    from guard.store.migrating import newest, open_or_migrate, version
 
     with _database(store, create=True) as engine:
+        with reading(engine) as connection:
+            before = version(connection)
         open_or_migrate(engine, migrate=True)
+        if before and before != newest():
+            _note(engine, "migrate", before=before, after=newest())
     print(f"the store is of version {newest()}")
 
 
@@ -54,7 +61,9 @@ def backup(
 
     with _database(store) as engine:
         _check(engine)
-        _print(write(engine, out, replace=overwrite), f"written to {out}", json_output=json_output)
+        written = write(engine, out, replace=overwrite)
+        _note(engine, "backup", rows=written)
+    _print(written, f"written to {out}", json_output=json_output)
 
 
 @store_app.command()
@@ -67,7 +76,9 @@ def restore(
     from guard.store.backup import restore as read
 
     with _database(store, create=True) as engine:
-        _print(read(source, engine), f"restored from {source}", json_output=json_output)
+        filled = read(source, engine)
+        _note(engine, "restore", rows=filled)
+    _print(filled, f"restored from {source}", json_output=json_output)
 
 
 @store_app.command()
@@ -75,34 +86,39 @@ def prune(
     older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 8w.")],
     store: StoreOption = "default",
     texts: Annotated[bool, typer.Option("--texts", help="Only the texts of exchanges; what was decided stays.")] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="The audit's entries of that age too; what is left verifies.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Remove exchanges that are older, with all that hangs on them, and older feedback, labels and pairs."""
+    from guard.store.audit_pruning import prune_audit
     from guard.store.identity import now
     from guard.store.pruning import age
     from guard.store.pruning import prune as remove
 
     before = now() - age(older_than)
-    with _database(store) as engine:
-        _check(engine)
-        pruned = remove(engine, before, texts_only=texts, trial=dry_run)
-    _print(pruned.rows, "would be removed" if dry_run else "removed", json_output=json_output)
+    with opened_store(store) as opened:
+        said: dict[str, Any] = {"before": before, "what": "texts" if texts else "all"}
+        if not dry_run:
+            opened.audit.note_command("prune", state="begun", **said)
+        old = {"audit": prune_audit(opened, before, trial=dry_run)} if audit else {}
+        rows = {**old, **remove(opened.engine, before, texts_only=texts, trial=dry_run).rows}
+        if not dry_run:
+            opened.audit.note_command("prune", state="done", rows=rows, **said)
+    _print(rows, "would be removed" if dry_run else "removed", json_output=json_output)
 
 
 @store_app.command()
 def rotate(store: StoreOption = "default", json_output: JsonOption = False) -> None:
     """Seal every text again with the first key in TENET_STORE_KEY; the others still open what was sealed with them."""
-    from guard.store import open_store
     from guard.store.rotating import rotate as seal_again
 
-    opened = open_store(store, create=False)
-    try:
+    with opened_store(store) as opened:
         if not opened.codec.encrypts:
             raise StoreError("TENET_STORE_KEY: expected the new key, then a comma and the old one, got nothing")
+        opened.audit.note_command("rotate", state="begun")
         sealed = seal_again(opened.engine, opened.codec)
-    finally:
-        opened.close()
+        opened.audit.note_command("rotate", state="done", rows=sealed)
     _print(sealed, "sealed with the first key", json_output=json_output)
 
 
@@ -133,6 +149,30 @@ def info(store: StoreOption = "default", json_output: JsonOption = False) -> Non
     for gap in missing:
         more = "" if gap["complete"] else ", or more"
         print(f"gap ({gap['kind']}): {gap['lost']} records{more}, between {gap['since']} and {gap['until']}")
+
+
+@contextmanager
+def opened_store(url: str) -> Iterator[Store]:
+    """Open a store that is there, and close it."""
+    from guard.store import open_store
+
+    opened = open_store(url, create=False)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _note(engine: Engine, event: str, *, rows: Mapping[str, int] | None = None, **words: str) -> None:
+    """Note in the audit what was done; a store can be saved without its key, or while it takes nothing: then it says so."""
+    from guard.store.sealing import codec_from_environment
+    from guard.store.store import Store
+
+    try:
+        store = Store(engine, codec_from_environment())
+        store.audit.note_command(event, **words) if rows is None else store.audit.note_command(event, rows=rows)
+    except StoreError as error:
+        print(f"done, but not noted in the audit: {error}", file=sys.stderr)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, case, func
 from guard.formats.fields import is_identifier
 from guard.ports import Ending, KeptTexts
 from guard.store import schema
+from guard.store.audit import note_decision
+from guard.store.audit_events import Note
 from guard.store.statements import insert_new, insert_or_change
 from guard.store.writing import Sink
 from guard.values import Action, Decision, Exchange, Stage
@@ -52,9 +54,15 @@ class ExchangeRecord:
     stages: tuple[StageRecord, ...]
     ending: Ending
     kept: dict[Stage, KeptTexts] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
     def prepare(self) -> None:
-        """Work out what is kept of the texts."""
+        """Work out what is kept of the texts, and what the audit says of the decisions."""
+        if not self.notes:
+            caller, about = self.exchange.caller, self.exchange.id
+            self.notes = tuple(
+                note_decision(caller.tenant, caller.key, about, record.stage.value, record.decision) for record in self.stages
+            )
         for record in self.stages:
             if record.stage not in self.kept:
                 self.kept[record.stage] = _kept(record)
@@ -93,6 +101,7 @@ class ExchangeSink(Sink[ExchangeRecord]):
         ):
             if rows:
                 connection.execute(statement, rows)
+        self._store.audit.append(connection, [note for record in payloads for note in record.notes])
         return [record.exchange.id for record in payloads]
 
     def _exchange(self, record: ExchangeRecord) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, exists, insert
 from guard.errors import StoreError
 from guard.roles import ADMIN, ROLES
 from guard.store import schema
+from guard.store.audit_events import Event, note_of
 from guard.store.connecting import reading, writing
 from guard.store.identity import is_id, now
 from guard.store.key_text import KeyText, new_key_text
@@ -79,7 +80,7 @@ class Keys:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sink = _UseSink()
+        self._sink = _UseSink(store)
 
     def create(
         self, tenant: str, roles: Iterable[str], *, name: str = "", expires: int | None = None, created_by: str = ""
@@ -96,13 +97,15 @@ class Keys:
             StoreError: Where one of them is not as it should be.
         """
         made = self._made(tenant, roles, name, expires, created_by)
+        self._store.audit.prepare()
         with writing(self._store.engine) as connection:
-            _insert(connection, made.key)
+            self._insert(connection, made.key)
         return made
 
     def create_first(self) -> NewKey | None:
         """Make a key of an admin, if there never was a key; of several processes that try, one gets it."""
         made = self._made("", [ADMIN], "first", None, "serve")
+        self._store.audit.prepare()
         claim = insert_new(schema.meta, self._store.engine.dialect.name)
         with writing(self._store.engine) as connection:
             if connection.execute(select(exists(select(_TABLE.c.id)))).scalar_one():
@@ -111,7 +114,7 @@ class Keys:
             claimed = connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "first_key")).scalar_one()
             if claimed != made.key.id:
                 return None
-            _insert(connection, made.key)
+            self._insert(connection, made.key)
         return made
 
     def unused(self) -> bool:
@@ -165,8 +168,13 @@ class Keys:
         change = update(_TABLE).where(*mine, _TABLE.c.revoked.is_(None)).values(revoked=now(), revoked_by=revoked_by)
         if self.find(tenant, key_id) is None:
             raise StoreError("expected the id of a key (gk_…), got something that is none; `guard keys list` shows them")
+        self._store.audit.prepare()
         with writing(self._store.engine) as connection:
-            return bool(connection.execute(change).rowcount)
+            changed = bool(connection.execute(change).rowcount)
+            if changed:
+                note = note_of(Event.KEY_REVOKED, by=revoked_by, about=key_id, tenant=tenant)
+                self._store.audit.append_elsewhere(connection, [note])
+        return changed
 
     def matches(self, key: StoredKey | None, text: str) -> bool:
         """Return whether `text` is this key; takes as long where there is no key to compare with."""
@@ -185,6 +193,12 @@ class Keys:
         key = StoredKey(text.id, tenant, name, held, self._digest(text.text), created_by, now(), expires, None, None)
         return NewKey(key, text.text)
 
+    def _insert(self, connection: Connection, key: StoredKey) -> None:
+        _insert(connection, key)
+        until = {} if key.expires is None else {"expires": key.expires}
+        note = note_of(Event.KEY_CREATED, by=key.created_by, about=key.id, tenant=key.tenant, roles=key.roles, **until)
+        self._store.audit.append_elsewhere(connection, [note])
+
     def _digest(self, text: str) -> str:
         return hmac.new(self._store.secret("keys"), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
@@ -192,11 +206,16 @@ class Keys:
 class _UseSink(Sink[tuple[str, int]]):
     """Writes when keys were last used."""
 
+    def __init__(self, store: Store) -> None:
+        self._audit = store.audit
+
     def write(self, connection: Connection, payloads: Sequence[tuple[str, int]]) -> Sequence[None]:
         at: BindParameter[int] = bindparam("at")
         later = or_(_TABLE.c.used.is_(None), _TABLE.c.used < at)
         statement = update(_TABLE).where(_TABLE.c.id == bindparam("key"), later).values(used=at)
         connection.execute(statement, [{"key": key, "at": used} for key, used in sorted(payloads)])
+        used_now = dict.fromkeys(key for key, _ in payloads)
+        self._audit.append(connection, [note_of(Event.KEY_USED, by=key, about=key) for key in used_now])
         return [None] * len(payloads)
 
 

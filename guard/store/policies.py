@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from guard.policy.digest import canonical
 from guard.policy.model import Policy
+from guard.store.audit_events import Event, Note, note_of
 from guard.store.connecting import reading
 from guard.store.identity import new_id, now
 from guard.store.schema import policy_changes, policy_versions
@@ -44,7 +45,7 @@ class Policies:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sink = _PolicySink(store.engine.dialect.name)
+        self._sink = _PolicySink(store)
 
     def put_in_force(
         self,
@@ -89,8 +90,9 @@ class Policies:
 
 
 class _PolicySink(Sink[dict[str, Any]]):
-    def __init__(self, dialect: str) -> None:
-        self._insert = insert_new(policy_versions, dialect)
+    def __init__(self, store: Store) -> None:
+        self._audit = store.audit
+        self._insert = insert_new(policy_versions, store.engine.dialect.name)
 
     def write(self, connection: Connection, payloads: Sequence[dict[str, Any]]) -> Sequence[None]:
         for each in payloads:
@@ -101,4 +103,17 @@ class _PolicySink(Sink[dict[str, Any]]):
             previous = connection.execute(latest).scalar() or ""
             if previous != change["digest"]:
                 connection.execute(insert(policy_changes), {**change, "previous": previous, "created": now()})
+                self._audit.append(connection, [_changed(change, previous)])
         return [None] * len(payloads)
+
+
+def _changed(change: Mapping[str, Any], previous: str) -> Note:
+    before = {"previous": previous} if previous else {}
+    return note_of(
+        Event.POLICY_CHANGED,
+        by=change["actor"] or "server",
+        about=change["digest"],
+        tenant=change["tenant"],
+        kind=change["kind"],
+        **before,
+    )

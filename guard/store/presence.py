@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class Presence:
         self.id = new_id("wr")
         self.here = False
         """Whether it has registered, and looked for those that are gone."""
+        self.on_gap: Callable[[Connection, dict[str, Any]], None] = _ignore
+        """Told of each gap as it is recorded, in the same transaction."""
         self._engine = engine
 
     def arrive(self) -> None:
@@ -56,7 +59,7 @@ class Presence:
 
     def note_shed(self, connection: Connection, lost: int, since: int, until: int) -> None:
         """Record that rows were dropped, because the queue was full."""
-        _note(connection, self.id, "shed", lost, since, until, complete=True)
+        self._note(connection, self.id, "shed", lost, since, until, complete=True)
 
     def _register(self, connection: Connection) -> None:
         at = now()
@@ -67,12 +70,16 @@ class Presence:
     def _note_crash(self, connection: Connection, row: Row[Any]) -> None:
         ended = update(_WRITERS).where(_WRITERS.c.id == row.id, _WRITERS.c.ended.is_(None)).values(ended=now())
         if connection.execute(ended).rowcount:
-            _note(connection, row.id, "crash", max(0, row.accepted - row.written), row.seen, now(), complete=False)
+            self._note(connection, row.id, "crash", max(0, row.accepted - row.written), row.seen, now(), complete=False)
+
+    def _note(self, connection: Connection, writer: str, kind: str, lost: int, since: int, until: int, *, complete: bool) -> None:
+        gap = {"id": new_id("gap"), "writer": writer, "kind": kind, "lost": lost, "complete": complete}
+        connection.execute(insert(_GAPS), {**gap, "since": since, "until": until, "created": now()})
+        self.on_gap(connection, gap)
 
 
-def _note(connection: Connection, writer: str, kind: str, lost: int, since: int, until: int, *, complete: bool) -> None:
-    gap = {"id": new_id("gap"), "writer": writer, "kind": kind, "lost": lost, "complete": complete}
-    connection.execute(insert(_GAPS), {**gap, "since": since, "until": until, "created": now()})
+def _ignore(_connection: Connection, _gap: dict[str, Any]) -> None:
+    """Tell nobody."""
 
 
 def _lives(row: Row[Any]) -> bool:

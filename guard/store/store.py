@@ -11,6 +11,7 @@ from functools import cached_property
 from sqlalchemy import Engine, select
 
 from guard.store import schema
+from guard.store.audit import Audit
 from guard.store.connecting import connect, parsed, reading, writing
 from guard.store.exchanges import Exchanges
 from guard.store.feedback import Feedback
@@ -34,6 +35,7 @@ class Store:
         self.engine = engine
         self.codec = codec
         self.writer = Writer(engine, limits)
+        self.audit = Audit(self)
         self.exchanges = Exchanges(engine, codec)
         self.feedback = Feedback(self)
         self.policies = Policies(self)

@@ -132,6 +132,10 @@ class Writer:
         self.presence = Presence(engine)
         self.each_beat: list[Callable[[], None]] = []
         """What the thread calls at each sign of life, before it collects a batch."""
+        self.before_writing: list[Callable[[], None]] = []
+        """What the thread calls before each transaction, outside of it; a StoreError counts as one of the database's."""
+        self.with_each_commit: list[Callable[[Connection], None]] = []
+        """What the thread calls in each transaction, as the last thing."""
         self._engine = engine
         self._changed = threading.Condition()
         self._urgent: deque[_Entry] = deque()
@@ -261,7 +265,7 @@ class Writer:
     def _run(self) -> None:
         while True:
             if not self.presence.here:
-                self._try(self.presence.arrive)
+                self._try(self._arrive)
             for call in self.each_beat:
                 self._try(call)
             batch = self._next_batch()
@@ -320,6 +324,8 @@ class Writer:
         sinks = list(dict.fromkeys(entry.sink for entry in batch))
         results: dict[int, Any] = {}
         shed = self._shed
+        for call in self.before_writing:
+            call()
         for sink in sinks:
             sink.prepare([entry.payload for entry in batch if entry.sink is sink])
         with writing(self._engine, durable=any(entry.waiter is not None for entry in batch)) as connection:
@@ -341,8 +347,17 @@ class Writer:
         self.presence.sign(connection, accepted, accepted - left)
         if shed.count:
             self.presence.note_shed(connection, shed.count, shed.since, shed.until)
+        for call in self.with_each_commit:
+            call(connection)
+
+    def _arrive(self) -> None:
+        for call in self.before_writing:
+            call()
+        self.presence.arrive()
 
     def _beat(self) -> None:
+        for call in self.before_writing:
+            call()
         shed = self._shed
         with writing(self._engine, durable=False) as connection:
             self._sign(connection, shed)

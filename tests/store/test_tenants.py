@@ -33,6 +33,9 @@ WITHOUT_TENANT: Mapping[str, str] = {
     "Keys.read": "finds out by its id who shows a key",
     "Keys.matches": "compares what it is given",
     "Keys.note_use": "notes a time",
+    "Audit.append": "writes what it is given",
+    "Audit.append_elsewhere": "as above",
+    "Audit.prepare": "gets keys ready",
 }
 WRITES = ("add", "put", "create", "revoke", "import", "record", "set", "remove", "erase", "note")
 """How the names of methods begin that change something; what they may change is tested where they are."""
