@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from guard.cli.auditing import audit_app
 from guard.cli.calibrating import calibrate
 from guard.cli.evaluating import evaluate
 from guard.cli.evaluating import evaluate
@@ -29,6 +30,7 @@ app = typer.Typer(
 policy_app = typer.Typer(help="Write policies: lint them, run their tests.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 app.add_typer(store_app, name="store")
+app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
 app.command()(evaluate)
