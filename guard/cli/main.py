@@ -14,6 +14,7 @@ from guard.cli.calibrating import calibrate
 from guard.cli.evaluating import evaluate
 from guard.cli.evaluating import evaluate
 from guard.cli.keys import keys_app
+from guard.cli.policies import schema
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-policy_app = typer.Typer(help="Write policies: lint them, run their tests.", no_args_is_help=True)
+policy_app = typer.Typer(help="Write policies: lint and format them, run their tests.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 app.add_typer(store_app, name="store")
 app.add_typer(audit_app, name="audit")
@@ -35,6 +36,7 @@ app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
 app.command()(evaluate)
 app.command()(evaluate)
+policy_app.command()(schema)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]

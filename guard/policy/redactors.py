@@ -11,6 +11,7 @@ from guard.errors import Problem
 from guard.policy.merge import members, word
 from guard.policy.model import Redactor
 from guard.policy.node import Invalid, Node
+from guard.policy.schema import ONLY_WITH_REDACTOR
 from guard.policy.shapes import listed
 
 PARAMS: Mapping[str, tuple[str, ...]] = {
@@ -21,6 +22,9 @@ PARAMS: Mapping[str, tuple[str, ...]] = {
     "encrypt": (),
 }
 """The operators of Presidio's anonymizer that make a text unreadable, each with its parameters."""
+
+KEYED = ("encrypt", "hash")
+"""Those of them that take a key."""
 
 ENCRYPTION_KEYS = (16, 24, 32)
 """Bytes that a key of `encrypt` may have: AES of 128, 192 or 256 bits."""
@@ -45,7 +49,7 @@ def check_redactor(node: Node | None, problems: list[Problem]) -> None:
     """Add to `problems` what the keys of a `redact` say against each other, and what this machine lacks for it."""
     fields = members(node)
     kind = word(fields, "with") or "label"
-    for name, only in _ONLY_WITH.items():
+    for name, only in ONLY_WITH_REDACTOR.items():
         if name in fields and kind != only:
             problems.append(fields[name].problem(f"`{name}` only with `{only}`", f"`{kind}`"))
     if node is None or kind != "presidio":
@@ -72,7 +76,7 @@ def _check_params(fields: Mapping[str, Node], operator: str, problems: list[Prob
 
 def _check_key(node: Node, fields: Mapping[str, Node], operator: str, problems: list[Problem]) -> None:
     """Check the key without ever showing it."""
-    if operator not in ("encrypt", "hash"):
+    if operator not in KEYED:
         if "key_env" in fields:
             problems.append(fields["key_env"].problem("`key_env` only with `encrypt` or `hash`", f"`{operator}`"))
         return
@@ -94,12 +98,3 @@ def _check_key(node: Node, fields: Mapping[str, Node], operator: str, problems: 
 
 def _sized(fields: Mapping[str, Node], size: int) -> str:
     return f"{fields['key_env'].shown}, " + (f"which has {size}" if size else "which is not set")
-
-
-_ONLY_WITH: Mapping[str, str] = {
-    "keep": "mask",
-    "label": "label",
-    "operator": "presidio",
-    "params": "presidio",
-    "key_env": "presidio",
-}

@@ -13,7 +13,7 @@ from guard.policy.merge import Draft, Merged, is_true, items, members, without_i
 from guard.policy.model import DetectorConfig, Kind, Rule, reported
 from guard.policy.node import Node, quoted
 from guard.policy.redactors import check_redactor, redactor
-from guard.policy.schema import ROLE_WORDS, RULE, default_roles
+from guard.policy.schema import ONLY_WITH_ACTIONS, ROLE_WORDS, RULE, default_roles
 from guard.policy.shapes import did_you_mean
 from guard.values import Action, Role, Stage
 
@@ -102,7 +102,7 @@ class RuleBuilder:
             got = f"one that reads {quoted(condition.headers[0])}"
             hint = "a header that a client sets may tighten a policy, never loosen it"
             problems.append(fields["when"].problem("for `allow`, a condition that reads no header", got, hint))
-        for name, actions in _ONLY_WITH.items():
+        for name, actions in ONLY_WITH_ACTIONS.items():
             if name in fields and action and action not in actions:
                 hint = f"leave `{name}` out, or change the action"
                 problems.append(
@@ -119,9 +119,6 @@ class RuleBuilder:
         except BadCondition as error:
             self.problems.extend(_placed(fault, node) for fault in error.faults)
             return None
-
-
-_ONLY_WITH: Mapping[str, tuple[str, ...]] = {"overrides": ("allow",), "redact": ("redact",), "on_error": ("block", "redact")}
 
 
 def _placed(fault: Fault, node: Node) -> Problem:

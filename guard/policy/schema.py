@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from guard import categories
-from guard.policy.model import Limits, Option
+from guard.policy.model import Limits, Option, Policy, Routes
 from guard.policy.shapes import Anything, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
+from guard.runtime.settings import RuntimeSettings
 from guard.values import Role
 
 _HARM_ROLES = frozenset({Role.USER, Role.ASSISTANT, Role.TOOL_CALL, Role.TOOL_RESULT})
@@ -51,7 +52,33 @@ ON_ERROR = Word(("allow", "flag", "block"), later={"redact": "use block", "revis
 THRESHOLD = Number(0, 1)
 MESSAGE = Text("a text of at most 2,000 characters", longest=2_000)
 
+ACTIONS: Mapping[str, str] = {
+    "allow": "an exception: takes the rules named in `overrides` out, for findings that lie within what it matched",
+    "flag": "the decision says so; nothing is changed or held",
+    "redact": "what was found is replaced before it goes on: in the request for the model, in the answer for the client",
+    "block": "the request isn't sent, or the answer's choice ends, and the client is refused with `message`",
+}
+"""What `action:` may say, and what happens then."""
+
+ONLY_WITH_ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "overrides": ("allow",),
+    "redact": ("redact",),
+    "on_error": ("block", "redact"),
+}
+"""Keys of a rule that only some actions have."""
+
+ONLY_WITH_REDACTOR: Mapping[str, str] = {
+    "keep": "mask",
+    "label": "label",
+    "operator": "presidio",
+    "params": "presidio",
+    "key_env": "presidio",
+}
+"""Keys of `redact` that only one of its kinds has."""
+
 _ONCE_BUILT = "leave it out"
+_USUAL = Policy("", (), {})
+_USUAL_THRESHOLD = 0.5
 
 PRINCIPLE = Record(
     {
@@ -65,12 +92,14 @@ PRINCIPLE = Record(
 REDACT_PARAMS = Record(
     {
         "masking_char": Field(
-            Text("one character", r"(?s).", longest=1), "with `mask`: what stands for each character; `*` where absent"
+            Text("one character", r"(?s).", longest=1),
+            "with `mask`: what stands for each character; `*` where absent",
+            default="*",
         ),
         "chars_to_mask": Field(Number(1, 100_000, integer=True), "with `mask`: how many characters; all where absent"),
-        "from_end": Field(Truth(), "with `mask`: whether they are counted from the end"),
+        "from_end": Field(Truth(), "with `mask`: whether they are counted from the end", default=False),
         "new_value": Field(Text("a text of at most 200 characters", longest=200), "with `replace`: what stands there instead"),
-        "hash_type": Field(Word(("sha256", "sha512")), "with `hash`: the function; `sha256` where absent"),
+        "hash_type": Field(Word(("sha256", "sha512")), "with `hash`: the function; `sha256` where absent", default="sha256"),
     }
 )
 
@@ -79,8 +108,9 @@ REDACT = Record(
         "with": Field(
             Word(("label", "mask", "hash", "presidio"), later={"token": "use hash"}),
             "how it is made unreadable: [EMAIL], ****1111, a digest, or by Presidio's anonymizer",
+            default="label",
         ),
-        "keep": Field(Number(0, 16, integer=True), "with `mask`: how many characters stay readable at the end"),
+        "keep": Field(Number(0, 16, integer=True), "with `mask`: how many characters stay readable at the end", default=0),
         "label": Field(
             Text("a word of letters, digits, `-` and `_`", r"[A-Za-z0-9_-]{1,32}"), "with `label`: the word in the brackets"
         ),
@@ -98,12 +128,16 @@ RULE = Record(
     {
         "id": Field(ID, "the name under which decisions report it"),
         "principle": Field(ID, "the id of the principle that it serves"),
-        "on": Field(ListOf(Word(("input", "output")), single=True, empty=False), "which way the text travels; both where absent"),
+        "on": Field(
+            ListOf(Word(("input", "output")), single=True, empty=False),
+            "which way the text travels; both where absent",
+            default=["input", "output"],
+        ),
         "detect": Field(ListOf(ID, single=True, empty=False), "names of the detectors whose findings it reads"),
         "category": Field(ListOf(CATEGORY_PATTERN, single=True, empty=False), "the categories it fires on"),
-        "threshold": Field(THRESHOLD, "it fires on scores of at least this"),
+        "threshold": Field(THRESHOLD, "it fires on scores of at least this", default=_USUAL_THRESHOLD),
         "action": Field(
-            Word(("allow", "flag", "redact", "block"), later={"revise": "use block or redact"}), "what happens when it fires"
+            Word(tuple(ACTIONS), later={"revise": "use block or redact"}, meanings=ACTIONS), "what happens when it fires"
         ),
         "message": Field(MESSAGE, "what the client is told when it blocks"),
         "redact": Field(REDACT, "how what it found is made unreadable"),
@@ -111,12 +145,12 @@ RULE = Record(
             ListOf(Word(tuple(ROLE_WORDS)), single=True, empty=False), "whose words it reads; by category where absent"
         ),
         "when": Field(Text("a condition in CEL", longest=2_000), "a condition on the request and its caller"),
-        "turns": Field(Word(("all", "new", "last")), "which user turns of a conversation it reads"),
+        "turns": Field(Word(("all", "new", "last")), "which user turns of a conversation it reads", default="all"),
         "overrides": Field(ListOf(ID, single=True, empty=False), "with `allow`: the rules that do not apply to what it matched"),
-        "on_error": Field(ON_ERROR, "what happens when one of its detectors gives no verdict"),
+        "on_error": Field(ON_ERROR, "what happens when one of its detectors gives no verdict", default="block"),
         "override": Field(ID, "instead of `id`: the inherited rule whose fields it changes"),
         "disable": Field(ID, "instead of `id`: the inherited rule that it switches off"),
-        "locked": Field(Truth(), "whether policies that extend this one must keep it as it is"),
+        "locked": Field(Truth(), "whether policies that extend this one must keep it as it is", default=False),
         "reason": Field(Text(), "why, for whoever reads the policy"),
     },
     later={"schedule": _ONCE_BUILT, "store": _ONCE_BUILT, "revise": _ONCE_BUILT},
@@ -127,12 +161,26 @@ RUNTIME = Record(
         "timeout": Field(Number(0.001, 600), "seconds that a verdict may take, waiting and retries included"),
         "batch": Field(Number(1, 1024, integer=True), "items that one call may take"),
         "parallel": Field(Number(1, 256, integer=True), "calls that may run at the same time"),
-        "wait": Field(Number(0, 1), "seconds that a call waits for more items when nothing else runs"),
-        "queue": Field(Number(1, 1_000_000, integer=True), "items that may wait before questions are refused"),
-        "cache": Field(Truth(), "whether verdicts are remembered"),
-        "retries": Field(Number(0, 5, integer=True), "how often a call that failed for a passing reason is repeated"),
-        "failures": Field(Number(1, 1000, integer=True), "failures in a row after which it is left alone for a while"),
-        "recovery": Field(Number(0.01, 3600), "seconds until one call tries it again"),
+        "wait": Field(
+            Number(0, 1), "seconds that a call waits for more items when nothing else runs", default=RuntimeSettings().wait
+        ),
+        "queue": Field(
+            Number(1, 1_000_000, integer=True),
+            "items that may wait before questions are refused",
+            default=RuntimeSettings().queue,
+        ),
+        "cache": Field(Truth(), "whether verdicts are remembered", default=RuntimeSettings().cache),
+        "retries": Field(
+            Number(0, 5, integer=True),
+            "how often a call that failed for a passing reason is repeated",
+            default=RuntimeSettings().retries,
+        ),
+        "failures": Field(
+            Number(1, 1000, integer=True),
+            "failures in a row after which it is left alone for a while",
+            default=RuntimeSettings().failures,
+        ),
+        "recovery": Field(Number(0.01, 3600), "seconds until one call tries it again", default=RuntimeSettings().recovery),
     }
 )
 
@@ -140,7 +188,7 @@ DETECTOR = Record(
     {
         "use": Field(ID, "the kind of detector"),
         "runtime": Field(RUNTIME, "how it is run: time limit, batching, cache, retries"),
-        "override": Field(Truth(), "whether it changes an inherited detector's options"),
+        "override": Field(Truth(), "whether it changes an inherited detector's options", default=False),
     },
     word="use",
     open=True,
@@ -148,12 +196,12 @@ DETECTOR = Record(
 
 DEFAULTS = Record(
     {
-        "on_error": Field(ON_ERROR, "for this file's rules above `flag` that do not say"),
-        "threshold": Field(THRESHOLD, "for this file's rules that do not say"),
-        "message": Field(MESSAGE, "for this file's rules that do not say"),
-        "timeout": Field(Number(0.001, 600), "seconds that a detector may take over a batch"),
-        "refusal": Field(Word(("message", "field", "error")), "how a refusal is shown to the client"),
-        "release": Field(Word(("judged", "whole", "optimistic")), "how streams are released"),
+        "on_error": Field(ON_ERROR, "for this file's rules above `flag` that do not say", default="block"),
+        "threshold": Field(THRESHOLD, "for this file's rules that do not say", default=_USUAL_THRESHOLD),
+        "message": Field(MESSAGE, "for this file's rules that do not say", default=_USUAL.message),
+        "timeout": Field(Number(0.001, 600), "seconds that a detector may take over a batch", default=_USUAL.timeout),
+        "refusal": Field(Word(("message", "field", "error")), "how a refusal is shown to the client", default=_USUAL.refusal),
+        "release": Field(Word(("judged", "whole", "optimistic")), "how streams are released", default=_USUAL.release),
     },
     later={"store": "use `store` at the top of the file"},
 )
@@ -163,12 +211,17 @@ STORE = Record(
         "text": Field(
             Word(("none", "redacted", "full")),
             "what is kept of texts: nothing, all but secrets and personal data, or all; `redacted` where absent",
+            default=_USUAL.store.text,
         ),
         "durability": Field(
-            Word(("async", "commit")), "whether answers wait until they are on the disk (`commit`); `async` where absent"
+            Word(("async", "commit")),
+            "whether answers wait until they are on the disk (`commit`); `async` where absent",
+            default=_USUAL.store.durability,
         ),
         "on_failure": Field(
-            Word(("shed", "block")), "without a store that answers: go on without a record, or not at all; `shed` where absent"
+            Word(("shed", "block")),
+            "without a store that answers: go on without a record, or not at all; `shed` where absent",
+            default=_USUAL.store.on_failure,
         ),
     },
     word="text",
@@ -177,20 +230,20 @@ STORE = Record(
 MAPPED = Record(
     {
         "path": Field(Text("a path, such as `/generate`", r"/[^\s?#]*"), "the route; `*` matches one segment", required=True),
-        "method": Field(Text("a method, such as `POST`", r"[A-Z]+"), "`POST` where absent"),
+        "method": Field(Text("a method, such as `POST`", r"[A-Z]+"), "`POST` where absent", default="POST"),
         "input": Field(ListOf(SELECTOR, single=True, empty=False), "where the request's texts are", required=True),
         "output": Field(ListOf(SELECTOR, single=True), "where the answer's texts are", required=True),
         "media": Field(
             ListOf(SELECTOR, single=True), "where images are, in requests and answers; `$` where a body is an image itself"
         ),
-        "other": Field(Word(("judge", "drop", "pass")), "what happens to strings that no selector names"),
+        "other": Field(Word(("judge", "drop", "pass")), "what happens to strings that no selector names", default="judge"),
     }
 )
 
 ROUTES = Record(
     {
         "unknown": Field(Word(("reject", "pass")), "what happens to routes that no format knows"),
-        "allow": Field(ListOf(ROUTE), "routes without text, which pass"),
+        "allow": Field(ListOf(ROUTE), "routes without text, which pass", default=list(Routes().allow)),
         "mapped": Field(ListOf(MAPPED), "JSON routes that no format knows"),
         "speculate": Field(ListOf(ROUTE), "routes whose upstream may start while the input is judged"),
         "media": Field(
@@ -202,10 +255,18 @@ ROUTES = Record(
 
 LIMITS = Record(
     {
-        "body": Field(Number(1_024, 2**31, integer=True), f"bytes of a body; {Limits().body} where absent"),
-        "depth": Field(Number(2, 500, integer=True), f"levels of nesting of a JSON body; {Limits().depth} where absent"),
+        "body": Field(
+            Number(1_024, 2**31, integer=True), f"bytes of a body; {Limits().body} where absent", default=Limits().body
+        ),
+        "depth": Field(
+            Number(2, 500, integer=True),
+            f"levels of nesting of a JSON body; {Limits().depth} where absent",
+            default=Limits().depth,
+        ),
         "stream_event": Field(
-            Number(1_024, 2**28, integer=True), f"bytes of one event of a stream; {Limits().stream_event} where absent"
+            Number(1_024, 2**28, integer=True),
+            f"bytes of one event of a stream; {Limits().stream_event} where absent",
+            default=Limits().stream_event,
         ),
     }
 )

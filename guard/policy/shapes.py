@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from guard.errors import Problem
 from guard.policy.node import Invalid, Node, Value
@@ -60,10 +60,12 @@ class Word:
 
     Attributes:
         later: Words that are understood but not built yet, each with what to use instead.
+        meanings: What the words mean, for those that need saying.
     """
 
     choices: tuple[str, ...]
     later: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def expected(self) -> str:
@@ -170,11 +172,16 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A key of a record: the shape of its value, and what it means in one line."""
+    """A key of a record: the shape of its value, and what it means in one line.
+
+    Attributes:
+        default: What holds where the key is absent, as it would be written; None where nothing does, or where that depends.
+    """
 
     shape: Shape
     summary: str
     required: bool = False
+    default: Any = None
 
 
 @dataclass(frozen=True, slots=True)
