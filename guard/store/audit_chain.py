@@ -100,6 +100,7 @@ class Chain:
             if there == self._attempt:
                 self._settled = self._attempt
             elif there != self._settled:
+                self._settled = self._attempt if _has(connection, self.writer, self._attempt) else self._settled
                 said.append(self._leave_broken())
             self._attempt = self._settled
         if self._settled.sequence == 0:
@@ -180,6 +181,11 @@ def _last(connection: Connection, writer: str) -> Head:
     wanted = select(audit.c.sequence, audit.c.hash).where(audit.c.writer == writer).order_by(audit.c.sequence.desc()).limit(1)
     row = connection.execute(wanted).one_or_none()
     return Head() if row is None else Head(row.sequence, row.hash)
+
+
+def _has(connection: Connection, writer: str, head: Head) -> bool:
+    wanted = select(audit.c.hash).where(audit.c.writer == writer, audit.c.sequence == head.sequence)
+    return connection.execute(wanted).scalar() == head.hash
 
 
 def _there_already(connection: Connection, ids: Sequence[str]) -> set[str]:
