@@ -11,7 +11,7 @@ EXIT_NOT_KEPT = 1
 
 
 def calibrate(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Labelled records: JSON lines with text, id and labels.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Labelled records: JSON lines (also .gz), CSV or Parquet.")],
     policy: Annotated[str, typer.Option("--policy", help="The policy whose thresholds are chosen; a shipped one needs --out.")],
     risk: Annotated[float, typer.Option(metavar="SHARE", help="The largest rate of losses.")] = 0.05,
     control: Annotated[str, typer.Option(metavar="LOSS", help="Which losses: misses or false-alarms.")] = "misses",

@@ -17,7 +17,8 @@ from guard.detectors.registry import kinds
 from guard.errors import TenetError
 from guard.evaluation.calibration import Asked, Calibration, calibrate
 from guard.evaluation.conformal import Control, Promise
-from guard.evaluation.labelled import read_labelled
+from guard.evaluation.dataset import Dataset
+from guard.evaluation.layout import Layout
 from guard.evaluation.outcomes import Outcome, Rate, Rates, Status
 from guard.evaluation.policy_file import PolicyFile
 from guard.policy.digest import digest
@@ -75,8 +76,11 @@ def calibrate_policy(target: Target, question: Asked, *, json_output: bool) -> b
     """
     policy = load(target.policy, kinds())
     file = None if target.dry_run else PolicyFile(target.policy, target.out, overwrite=target.overwrite)
+    dataset = Dataset(target.dataset, Layout(known=None))
+    if dataset.total is None:
+        raise TenetError(f"{target.dataset}: expected a file of labelled records, which is read twice, found a pipe")
     with _progress() as progress:
-        found = calibrate(policy, kinds(), lambda: read_labelled(target.dataset), question, progress)
+        found = calibrate(policy, kinds(), dataset.records, question, progress)
     changed = _changed(policy, found.thresholds)
     if file is not None and found.thresholds:
         data, changed = file.edited(policy, found.thresholds, kinds())

@@ -151,7 +151,7 @@ def test_wrong_usage_changes_nothing(policy: Path, dataset: Path, arguments: lis
     [
         ('{"text": "canary-7b1f", "labels": {"toxicity": 3}}', ":49: expected 0 or 1 at `labels.toxicity`"),
         ('{"text": "canary-7b1f", "labels"', ":49: "),
-        ('{"id": "1-0-0", "text": "canary-7b1f", "labels": {}}', ":49: expected each id once"),
+        ('{"id": "1-0-0", "text": "canary-7b1f", "labels": {}}', ":49: expected each `id` once"),
     ],
 )
 def test_a_record_that_is_wrong_is_named_and_nothing_changes(policy: Path, dataset: Path, line: str, said: str):
