@@ -12,7 +12,7 @@ import typer
 from guard.cli.auditing import audit_app
 from guard.cli.calibrating import calibrate
 from guard.cli.evaluating import evaluate
-from guard.cli.evaluating import evaluate
+from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
 from guard.cli.policies import schema
 from guard.cli.storing import store_app
@@ -32,9 +32,9 @@ policy_app = typer.Typer(help="Write policies: lint and format them, run their t
 app.add_typer(policy_app, name="policy")
 app.add_typer(store_app, name="store")
 app.add_typer(audit_app, name="audit")
+app.add_typer(feedback_app, name="feedback")
 app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
-app.command()(evaluate)
 app.command()(evaluate)
 policy_app.command()(schema)
 

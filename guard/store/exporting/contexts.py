@@ -104,9 +104,10 @@ class Contexts:
         full = self.sweeper is not None and any(kept is not None and kept.form == "full" for kept in (asked, answered))
         if full:
             asked, answered = self._swept(asked), self._swept(answered)
-        action = str((row.output or {}).get("action", "block"))
+        imported = "import" in row.details  # nobody decided about it, and nothing was held back
+        action = "allow" if imported else str((row.output or {}).get("action", "block"))
         refused = row.input is not None and row.input.get("action") == Action.BLOCK.word
-        nothing = Unfit("no-answer") if row.output is None and row.stored != "none" else None
+        nothing = Unfit("no-answer") if row.output is None and row.stored != "none" and not imported else None
         return Context(
             row.id,
             _or_reason(prompt_of, asked),
