@@ -46,8 +46,8 @@ def verify(
     else:
         for line in report.lines():
             print(line)
-        found = f"{report.count:,} faults" if report.count else "nothing wrong"
-        print(f"{report.entries:,} entries in {report.chains:,} chains: {found}")
+        found = f"{report.count:,} wrong" if report.count else "nothing wrong"
+        print(f"{report.entries:,} entries in {_chains(report.chains)}: {found}")
     raise typer.Exit(EXIT_TAMPERED if report.count else 0)
 
 
@@ -70,7 +70,11 @@ def adopt(store: StoreOption = "default") -> None:
 
     with opened_store(store) as opened:
         count = take_over(opened)
-    print(f"{count} chains are vouched for")
+    print(f"the key vouches for {_chains(count)} of before")
+
+
+def _chains(count: int) -> str:
+    return f"{count:,} chain{'' if count == 1 else 's'}"
 
 
 def moment(text: str) -> int:

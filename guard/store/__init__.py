@@ -11,6 +11,7 @@
     recording.py    `StoreRecorder`: the `Recorder` that the guard tells what it decided
     exchanges.py    exchanges, read by tenant
     feedback.py     feedback, acknowledged only when it is on the disk
+    audit.py        who did what, in chains that show who changed them; audit_*.py are its parts
     keys.py         keys of callers and reviewers: hashed, scoped, expiring, revocable; key_text.py says what one looks like
 
 The rules of the house, which every part holds to:

@@ -83,6 +83,8 @@ class Chain:
         if not notes:
             return
         first = [] if connection.get_transaction() is self._transaction else self._begin(connection)
+        for note in first:
+            note.created = min(note.created, notes[0].created)
         again = _there_already(connection, [note.id for note in notes if note.tried])
         rows = [self._row(note) for note in (*first, *notes) if note.id not in again]
         if rows:
