@@ -13,8 +13,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from guard.detectors.embedded import MODEL
+from guard.detectors.embedded_stages import MODEL
 from guard.errors import TenetError
+from guard.runtime.cores import available_cores
 
 
 class Stage(StrEnum):
@@ -56,17 +57,20 @@ def train(
         typer.echo(f"{time.monotonic() - start:5.0f} s  {line}", err=True)
 
     try:
-        if stage is not Stage.LINEAR:  # first, as it wants all threads
-            _written(_train_transformer(data, out, seed, tell))
-        if stage is not Stage.TRANSFORMER:
+        if stage is not Stage.TRANSFORMER:  # first, as the transformer is calibrated together with it
             _written(_train_linear(data, out, seed, tell))
+        if stage is not Stage.LINEAR:
+            _written(_train_transformer(data, out, seed, tell))
     except (OSError, ValueError, TenetError) as error:
         _give_up(error)
 
 
 def _train_transformer(data: Path, out: Path, seed: int, tell: Callable[[str], None]) -> Path:
+    import torch
+
     from alignment.classifiers.encoder import make
 
+    torch.set_num_threads(available_cores())
     return make(data, out, seed, tell)
 
 

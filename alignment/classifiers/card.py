@@ -10,8 +10,9 @@ from alignment.classifiers.evaluation import Evaluation
 from alignment.classifiers.metrics import Metrics
 from alignment.classifiers.sources import SOURCES
 from alignment.classifiers.training import Training
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES, CLEAR, LINEAR_SHARE
 from guard.detectors.encoder_stage import OVERLAP as TOKEN_OVERLAP
+from guard.detectors.encoder_stage import PROMPT_END, PROMPT_START
 from guard.detectors.encoder_stage import WINDOW as TOKENS
 from guard.detectors.features import BUCKETS
 from guard.detectors.linear import OVERLAP, WINDOW
@@ -78,7 +79,7 @@ def card(training: Training, size: int, version: str) -> str:
     return "\n".join(sections)
 
 
-_ENCODER = """# The transformer stage of `use: embedded`
+_ENCODER = """# The transformer stage of `use: embedded`, and both stages together
 
 all-MiniLM-L6-v2 (Apache-2.0; 6 layers, 22 million parameters), fine-tuned with a head for each of {categories} categories
 on partial labels. English only. Licence of the weights: Apache-2.0. Written by `align classifier train --stage transformer`;
@@ -86,18 +87,22 @@ do not edit.
 
 - File: `encoder.onnx`, {size:.1f} MB, int8 (weights by channel; activations by a scale of each call, and each window is a
   call, so that a score does not depend on its company); version `{version}`. Its SHA-256 stands beside it and is checked.
-- Rebuild: `make model` (seed {seed}; under an hour on two cores).
+- Rebuild: `make model` (seed {seed}; about an hour on two cores).
 - It reads the folded view with emoji spelled out, in windows of {window} tokens that overlap by {overlap}; a text gets the
-  highest score of its windows, and a kind (`violence/graphic`) never more than its group (`violence`).
-- Calibrated on the int8 model by Platt's sigmoid, on texts that were not trained on, for traffic with {prior:.0%} positives
-  ({kinds:.0%} for kinds); the offset is lowered where more than {alarms:.1%} of harmless texts would reach 0.5 in one category.
+  highest score of its windows, and a kind (`violence/graphic`) never more than its group (`violence`). Before an answer it
+  reads the question, where that is known: at most {prompt} tokens, which are not judged.
+- A text with a score of {clear} or more in the linear stage gets the scores of both: their log-odds, {share:.0%} of them the
+  linear stage's. The figures below are of that, as it is served, where they do not say otherwise.
+- Calibrated by Platt's sigmoid, the int8 model alone and both stages together, on texts that were not trained on, for traffic
+  with {prior:.0%} positives ({kinds:.0%} for kinds); the offset is lowered where more than {alarms:.1%} of harmless texts would
+  reach 0.5 in one category.
 """
 
 _ENCODER_FAILURES = """## Known failures
 
 - `sexual/minors`, `self-harm/intent`, `self-harm/instructions`, `illicit/violent`, `harassment/threatening` and
   `violence/graphic` rest on some dozens of positives each.
-- `harmful-response` judges the answer without its question.
+- Answers with known questions are our own only; the data sets' answers come without.
 - A threat inside a window of harmless sentences scores lower than alone, as a threat more than as harassment.
 - Overrides in known wordings ("ignore all previous instructions") score low when they stand alone and sound like a user's own
   change of mind: the pattern detector `injection` is for those.
@@ -111,6 +116,7 @@ _ENCODER_FAILURES = """## Known failures
 def encoder_card(
     evaluation: Evaluation,
     unseen: Mapping[tuple[str, str], Metrics],
+    answers: Mapping[str, Metrics],
     examples: Sequence[Example],
     size: int,
     version: str,
@@ -121,6 +127,7 @@ def encoder_card(
     Args:
         evaluation: On held-out rows of sources that were trained on.
         unseen: (category, source) to metrics, of sources that were not.
+        answers: How answers were shown, to metrics of `harmful-response`.
         examples: All of them.
         size: Of the model file, in bytes.
         version: The start of its SHA-256.
@@ -132,6 +139,9 @@ def encoder_card(
         seed=seed,
         window=TOKENS,
         overlap=TOKEN_OVERLAP,
+        prompt=PROMPT_START + PROMPT_END,
+        clear=CLEAR,
+        share=LINEAR_SHARE,
         prior=PRIOR,
         kinds=PRIOR_OF_KINDS,
         alarms=ALARMS,
@@ -140,11 +150,18 @@ def encoder_card(
     never = "\n".join(
         (
             "## Sources that it never saw\n",
-            "Held-out harmless rows join the negatives of a source that has none.\n",
+            "The transformer alone, as the linear stage was taught these sources. Held-out harmless rows join the negatives of a",
+            "source that has none.\n",
             _table(("data set", "category", *_HEADINGS), rows),
         )
     )
-    return "\n".join((introduction, _data(examples), never, measured(evaluation), _ENCODER_FAILURES))
+    shown = "\n".join(
+        (
+            "## Answers whose question is known: `harmful-response` on held-out rows of our own\n",
+            _table(("shown", *_HEADINGS), [(name, *_figures(found)) for name, found in answers.items()]),
+        )
+    )
+    return "\n".join((introduction, _data(examples), never, shown, measured(evaluation), _ENCODER_FAILURES))
 
 
 def measured(evaluation: Evaluation) -> str:
@@ -182,7 +199,7 @@ def _data(examples: Sequence[Example]) -> str:
             "`alignment/classifiers/sources.py` says that it follows from another or is practically absent. `own_examples` were",
             "written for this model: short texts for the scarce categories and, above all, harmless look-alikes. Every fifth",
             "text is also shown in a disguised spelling. Credits: hatemoji_build by H. R. Kirk et al. (2022), bad_words_en by",
-            "LDNOOBW, parts of benign_more by N. Dziri et al. (2022) and the authors of Disfl-QA.\n",
+            "LDNOOBW, parts of benign_more and begin_wow by N. Dziri et al. (2022), and the authors of Disfl-QA.\n",
             _table(("data set", "rows used", "weight of a row", "licence"), sources),
             _table(("category", "known absent", "known present"), known),
         )

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alignment.classifiers.sources import SOURCES, completed
+from alignment.classifiers.sources import SOURCES, Source, completed
+from guard.detectors.embedded_stages import CATEGORIES
 
 HELD_OUT = 15
 """Percent of the texts that are never trained on."""
@@ -32,12 +33,14 @@ class Example:
         labels: Category to 0 or 1; an absent category is unknown.
         source: Key of `SOURCES`.
         hash: 8 hexadecimal digits, by the words of the text alone.
+        prompt: What the text is an answer to; empty where it is none, or nobody knows.
     """
 
     text: str
     labels: Mapping[str, int]
     source: str
     hash: str
+    prompt: str = ""
 
     @property
     def held_out(self) -> bool:
@@ -75,7 +78,7 @@ def cleaned(text: str) -> str:
 
 def _unseen(examples: Iterable[Example], seen: set[str]) -> Iterator[Example]:
     for example in examples:
-        sketch = _sketch(example.text)
+        sketch = _sketch(f"{example.prompt} {example.text}")
         if sketch and sketch not in seen:
             seen.add(sketch)
             yield example
@@ -85,7 +88,7 @@ def _records(folder: Path, source: str) -> Iterator[dict[str, Any]]:
     for file in _own_files() if source == "own_examples" else [folder / f"{source}.jsonl"]:
         for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
             if line:
-                yield _record(line, f"{file.name}:{number}")
+                yield _record(line, f"{file.name}:{number}", SOURCES[source])
 
 
 def _own_files() -> list[Path]:
@@ -93,24 +96,25 @@ def _own_files() -> list[Path]:
     return sorted((Path(__file__).parent / "own").glob("*.jsonl"))
 
 
-def _record(line: str, where: str) -> dict[str, Any]:
+def _record(line: str, where: str, source: Source) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(line)
     except ValueError as error:
         raise ValueError(f"{where}: expected one JSON record a line, got {error}") from error
-    labels = record.get("labels") if isinstance(record, dict) else None
-    if not isinstance(labels, dict) or not isinstance(record.get("text"), str) or not set(labels.values()) <= {0, 1}:
-        raise ValueError(f"{where}: expected `text` and `labels` of 0 and 1, got {line[:60]!r}")
-    return record
+    labels = record.get("labels", {} if source.absent == CATEGORIES else None) if isinstance(record, dict) else None
+    if not isinstance(labels, dict) or not isinstance(record.get(source.text), str) or not set(labels.values()) <= {0, 1}:
+        raise ValueError(f"{where}: expected `{source.text}` and `labels` of 0 and 1, got {line[:60]!r}")
+    return {**record, "labels": labels}
 
 
 def _example(record: Mapping[str, Any], source: str) -> Example:
-    text = cleaned(record["text"])
+    use = SOURCES[source]
+    text = cleaned(record[use.text])
     digest = hashlib.sha256(_plain(text).encode()).hexdigest()[:8]
     labels = record["labels"]
     if record.get("category") in _NOT_SEXUAL:  # catqa calls every abuse of a child sexual/minors
         labels = {name: value for name, value in labels.items() if not name.startswith("sexual")}
-    return Example(text, completed(labels, SOURCES[source].absent), source, digest)
+    return Example(text, completed(labels, use.absent), source, digest, cleaned(record.get(use.prompt) or ""))
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alignment.classifiers.calibration import Calibration
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES
 from guard.detectors.encoder_stage import FORMAT
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def export(net: torch.nn.Module, path: Path) -> None:
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    example = (torch.ones((2, 16), dtype=torch.long), torch.ones((2, 16), dtype=torch.long))
-    axes = {"ids": {0: "texts", 1: "tokens"}, "mask": {0: "texts", 1: "tokens"}, "logits": {0: "texts"}}
+    inputs = ("ids", "mask", "judged")
+    example = tuple(torch.ones((2, 16), dtype=torch.long) for _ in inputs)
+    axes = {**{name: {0: "texts", 1: "tokens"} for name in inputs}, "logits": {0: "texts"}}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the newer exporter wants two packages more
         exact = Path(folder) / "exact.onnx"
@@ -34,30 +35,40 @@ def export(net: torch.nn.Module, path: Path) -> None:
             net,
             example,
             str(exact),
-            input_names=["ids", "mask"],
+            input_names=list(inputs),
             output_names=["logits"],
             dynamic_axes=axes,
             opset_version=_OPSET,
             dynamo=False,
         )
         quantize_dynamic(str(exact), str(path), weight_type=QuantType.QInt8, per_channel=True)
-    describe(path, {name: Calibration(1, 0, 0.5, 0.5) for name in CATEGORIES}, {})
+    plain = {name: Calibration(1, 0, 0.5, 0.5) for name in CATEGORIES}
+    describe(path, plain, plain, {})
     onnx.checker.check_model(str(path))
 
 
-def describe(path: Path, calibrations: Mapping[str, Calibration], about: Mapping[str, str]) -> None:
-    """Write categories, calibration and `about` into the file."""
+def describe(path: Path, alone: Mapping[str, Calibration], together: Mapping[str, Calibration], about: Mapping[str, str]) -> None:
+    """Write categories, calibrations and `about` into the file.
+
+    Args:
+        alone: Of the model's own log-odds.
+        together: Of its log-odds blended with those of the linear stage; the recommended thresholds are of these.
+    """
     import onnx
 
-    found = [calibrations[name] for name in CATEGORIES]
+    def numbers(calibrations: Mapping[str, Calibration], part: str) -> str:
+        return json.dumps([round(getattr(calibrations[name], part), 5) for name in CATEGORIES])
+
     described = {
         "format": FORMAT,
         "licence": "Apache-2.0",
         "categories": json.dumps(CATEGORIES),
-        "slopes": json.dumps([round(each.slope, 5) for each in found]),
-        "offsets": json.dumps([round(each.offset, 5) for each in found]),
-        "thresholds": json.dumps({name: round(calibrations[name].tight, 4) for name in CATEGORIES}),
-        "loose": json.dumps({name: round(calibrations[name].loose, 4) for name in CATEGORIES}),
+        "slopes": numbers(alone, "slope"),
+        "offsets": numbers(alone, "offset"),
+        "slopes_together": numbers(together, "slope"),
+        "offsets_together": numbers(together, "offset"),
+        "thresholds": json.dumps({name: round(together[name].tight, 4) for name in CATEGORIES}),
+        "loose": json.dumps({name: round(together[name].loose, 4) for name in CATEGORIES}),
         **about,
     }
     model = onnx.load(str(path))

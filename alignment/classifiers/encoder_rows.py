@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.classifiers.dataset import Example
+from alignment.classifiers.encoder_surroundings import Surroundings
 from alignment.classifiers.obfuscate import obfuscated
 from alignment.classifiers.sources import SOURCES
-from guard.detectors.embedded import CATEGORIES
-from guard.detectors.encoder_stage import CLASSIFY, SEPARATE, WINDOW, tokens_of
+from guard.detectors.embedded_stages import CATEGORIES
+from guard.detectors.encoder_stage import WINDOW, sequence, shown_of, tokens_of
 
 DISGUISED = 0.2
 """Share of the texts that are also shown in a disguised spelling, at half the weight."""
@@ -30,32 +31,43 @@ class Row:
     Attributes:
         tokens: Without the special ones.
         labels: float32, shape (categories,): 0, 1, or -1 where nothing is known.
+        prompt: Tokens of what it answers, as they are shown; empty where that is not shown.
     """
 
     tokens: tuple[int, ...]
     labels: NDArray[np.float32]
     weight: float
+    prompt: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Arrays of shape (rows, tokens), (rows, tokens), (rows, categories) and (rows,)."""
+    """Arrays of shape (rows, tokens) three times, (rows, categories) and (rows,)."""
 
     ids: NDArray[np.int64]
     mask: NDArray[np.int64]
+    judged: NDArray[np.int64]
     labels: NDArray[np.float32]
     weights: NDArray[np.float32]
 
 
 def rows_of(examples: Sequence[Example], random: Random) -> list[Row]:
-    """Return a row for each example, and for some of them a second one in disguise."""
+    """Return a row for each example, and for some of them a second one: in disguise, among harmless text, or after a prompt.
+
+    An answer whose prompt is known is shown with it, and again without it.
+    """
+    surroundings = Surroundings.of(examples)
     rows = []
     for example in examples:
-        labels = labels_of(example)
-        weight = SOURCES[example.source].weight
-        rows.append(Row(tokens_of(example.text), labels, weight))
+        tokens, labels = tokens_of(example.text), labels_of(example)
+        row = Row(tokens, labels, SOURCES[example.source].weight)
+        rows.append(row)
         if random.random() < DISGUISED:
-            rows.append(Row(tokens_of(obfuscated(example.text, random)), labels, weight / 2))
+            rows.append(Row(tokens_of(obfuscated(example.text, random)), labels, row.weight / 2))
+        if example.prompt:
+            rows.append(Row(tokens, labels, row.weight, shown_of(tokens_of(example.prompt))))
+        else:
+            rows += [Row(shown, labels, row.weight / 2, prompt) for shown, prompt in surroundings.other(example, tokens, random)]
     return rows
 
 
@@ -70,9 +82,9 @@ def batches(rows: Sequence[Row], random: Random) -> Iterator[Batch]:
     random.shuffle(order)
     groups: list[list[int]] = []
     for start in range(0, len(order), _BATCH * _SORTED_TOGETHER):
-        chunk = sorted(order[start : start + _BATCH * _SORTED_TOGETHER], key=lambda index: len(rows[index].tokens))
+        chunk = sorted(order[start : start + _BATCH * _SORTED_TOGETHER], key=lambda index: _length(rows[index]))
         while chunk:
-            longest = len(rows[chunk[min(_BATCH, len(chunk)) - 1]].tokens)
+            longest = _length(rows[chunk[min(_BATCH, len(chunk)) - 1]])
             size = _BATCH if longest < _LONG else _LONG_BATCH
             groups.append(chunk[:size])
             del chunk[:size]
@@ -86,14 +98,20 @@ def count_of_batches(rows: Sequence[Row], random: Random) -> int:
     return sum(1 for _ in batches(rows, random))
 
 
+def _length(row: Row) -> int:
+    return min(len(row.tokens), WINDOW) + len(row.prompt)
+
+
 def _batch(rows: Sequence[Row], random: Random) -> Batch:
-    shown = [(CLASSIFY, *_stretch(row.tokens, random), SEPARATE) for row in rows]
-    ids = np.zeros((len(rows), max(map(len, shown))), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for index, tokens in enumerate(shown):
+    shown = [sequence(_stretch(row.tokens, random), row.prompt) for row in rows]
+    ids = np.zeros((len(rows), max(len(tokens) for tokens, _ in shown)), dtype=np.int64)
+    mask, judged = np.zeros_like(ids), np.zeros_like(ids)
+    for index, (tokens, counted) in enumerate(shown):
         ids[index, : len(tokens)] = tokens
         mask[index, : len(tokens)] = 1
-    return Batch(ids, mask, np.stack([row.labels for row in rows]), np.array([row.weight for row in rows], dtype=np.float32))
+        judged[index, : len(tokens)] = counted
+    weights = np.array([row.weight for row in rows], dtype=np.float32)
+    return Batch(ids, mask, judged, np.stack([row.labels for row in rows]), weights)
 
 
 def _stretch(tokens: tuple[int, ...], random: Random) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alignment.classifiers.dataset import Example
 from alignment.classifiers.encoder_rows import Row, batches, count_of_batches, rows_of
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES
 from guard.errors import TenetError
 
 if TYPE_CHECKING:
@@ -47,11 +47,14 @@ def network() -> torch.nn.Module:
 
 
 def with_head(bert: Any) -> torch.nn.Module:  # noqa: ANN401 - a BertModel
-    """Return a network with a fresh head: logits of shape (texts, categories) from ids and mask of shape (texts, tokens)."""
+    """Return a network with a fresh head: logits of shape (texts, categories) from three arrays of shape (texts, tokens).
+
+    Its inputs are the tokens' ids, which of them are there at all, and which are to be judged, not only to be read.
+    """
     import torch
 
     class Network(torch.nn.Module):
-        """Mean and maximum of the tokens' vectors, and a linear head."""
+        """Mean and maximum of the judged tokens' vectors, and a linear head."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -59,11 +62,11 @@ def with_head(bert: Any) -> torch.nn.Module:  # noqa: ANN401 - a BertModel
             self.drop = torch.nn.Dropout(_DROPOUT)
             self.head = torch.nn.Linear(2 * bert.config.hidden_size, len(CATEGORIES))
 
-        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
             states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
-            shown = mask.unsqueeze(-1).to(states.dtype)
-            mean = (states * shown).sum(1) / shown.sum(1)
-            highest = (states - (1 - shown) * 1e4).max(1).values
+            counted = judged.unsqueeze(-1).to(states.dtype)
+            mean = (states * counted).sum(1) / counted.sum(1)
+            highest = (states - (1 - counted) * 1e4).max(1).values
             logits: torch.Tensor = self.head(self.drop(torch.cat([mean, highest], -1)))
             return logits
 
@@ -100,7 +103,7 @@ def train(
     for _ in range(epochs):
         for batch in batches(rows, random):
             with torch.autocast("cpu", torch.bfloat16):
-                logits = net(torch.from_numpy(batch.ids), torch.from_numpy(batch.mask))
+                logits = net(*(torch.from_numpy(array) for array in (batch.ids, batch.mask, batch.judged)))
             loss = _loss(logits.float(), torch.from_numpy(batch.labels), torch.from_numpy(batch.weights), rarity)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

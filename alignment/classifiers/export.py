@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alignment.classifiers.card import card
 from alignment.classifiers.training import Training
-from guard.detectors.embedded import MODEL
+from guard.detectors.embedded_stages import MODEL
 
 
 def export(training: Training, out: Path) -> Path:

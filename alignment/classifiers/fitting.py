@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alignment.classifiers.dataset import Example
 from alignment.classifiers.matrix import Rows
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

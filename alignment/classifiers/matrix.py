@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from alignment.classifiers.dataset import Example
 from alignment.classifiers.obfuscate import obfuscated
 from alignment.classifiers.sources import SOURCES
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES
 from guard.detectors.features import BUCKETS, features
 from guard.detectors.linear import windows
 

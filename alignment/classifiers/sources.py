@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES
 
 _INSTRUCTIONS = ("injection", "jailbreak", "harmful-request")
 _RARE = (*_INSTRUCTIONS, "illicit", "illicit/violent", "self-harm/instructions", "self-harm/intent", "sexual/minors")
@@ -47,15 +47,19 @@ class Source:
         weight: How often a row counts.
         most: Rows used at most, chosen by their text's hash.
         absent: Categories taken as absent where the row does not say.
+        text: Name of the field that holds the text.
+        prompt: Name of the field that holds what the text answers, where there is one.
     """
 
     licence: str
     weight: float = 1.0
     most: int = 8000
     absent: tuple[str, ...] = ()
+    text: str = "text"
+    prompt: str = "prompt"
 
 
-BENIGN = ("benign_prompts", "benign_more", "code_prompts", "cyber_benign", "counsel_questions")
+BENIGN = ("begin_wow", "benign_prompts", "benign_more", "code_prompts", "cyber_benign", "counsel_questions")
 """Sources without harm, on which false alarms are counted."""
 
 NEVER_TAUGHT = ("catqa", "guardrails_demo", "identity_templates", "toxic_prompts")
@@ -64,6 +68,7 @@ NEVER_TAUGHT = ("catqa", "guardrails_demo", "identity_templates", "toxic_prompts
 SOURCES: Mapping[str, Source] = {
     "advbench_strings": Source("MIT"),
     "bad_words_en": Source("CC-BY-4.0", weight=0.5, absent=_POST),
+    "begin_wow": Source("CC-BY-4.0", most=1500, absent=CATEGORIES, text="answer", prompt="question"),
     "benign_more": Source("Apache-2.0, CC-BY-4.0", absent=CATEGORIES),
     "benign_prompts": Source("MIT, Apache-2.0", absent=CATEGORIES),
     "catqa": Source(
@@ -73,7 +78,7 @@ SOURCES: Mapping[str, Source] = {
     "counsel_questions": Source("MIT", absent=("illicit/violent", "self-harm/instructions", "violence/graphic", "profanity")),
     "cyber_benign": Source("MIT", most=400, absent=CATEGORIES),
     "davidson_tweets": Source("MIT", absent=_POST),
-    "edos_sexism": Source("CC0-1.0", absent=_RARE),
+    "edos_sexism": Source("CC0-1.0", most=7000, absent=_RARE),
     "guardrails_demo": Source("MIT"),
     "harmful_behaviours": Source("MIT, Apache-2.0", weight=2.0, absent=("injection", "jailbreak", "profanity")),
     "harmfulqa": Source("Apache-2.0", absent=("injection", "jailbreak", "profanity", "sexual/minors", "self-harm/intent")),
@@ -83,13 +88,13 @@ SOURCES: Mapping[str, Source] = {
         "MIT", weight=2.0, absent=("jailbreak", "toxicity", "sexual", "violence", "self-harm", "hate")
     ),
     "jailbreaks_in_the_wild": Source("MIT", weight=2.0),
-    "model_responses": Source("MIT"),
+    "model_responses": Source("MIT", most=3000),
     "openai_moderation_half": Source("MIT", weight=4.0),
     "own_examples": Source("Apache-2.0", weight=3.0),
     "prompt_injection": Source("MIT", weight=0.5),
     "profanity_words": Source("MIT", weight=0.25, absent=_POST),
     "toxic_prompts": Source("Apache-2.0", weight=2.0, absent=_RARE),
-    "toxic_spans": Source("CC0-1.0", most=5000, absent=(*_POST, "sexual")),
+    "toxic_spans": Source("CC0-1.0", most=3500, absent=(*_POST, "sexual")),
     "toxigen_statements": Source("MIT", weight=3.0, absent=_POST),
 }
 """Every file that is read; a file that is not listed is not training data for this model.

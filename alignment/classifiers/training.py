@@ -17,7 +17,7 @@ from alignment.classifiers.evaluation import Evaluation, evaluate
 from alignment.classifiers.matrix import Rows, labels_of, rows_of
 from alignment.classifiers.metrics import Metrics, metrics
 from alignment.classifiers.sources import BENIGN, SOURCES
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES
 from guard.detectors.features import WORD_BITS
 from guard.detectors.linear import LinearStage
 from guard.text import folded

@@ -22,12 +22,15 @@ from guard.errors import DetectorError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = "tenet-encoder-1"
+FORMAT = "tenet-encoder-2"
 WINDOW = 160
 """Tokens that are judged at once, special ones left out; the model was trained on stretches of this size."""
 
 OVERLAP = 32
 """How many tokens of the last window a window shows again."""
+
+PROMPT_START, PROMPT_END = 24, 40
+"""How many tokens of an answer's prompt are shown before the answer: of a long one, its beginning and its end."""
 
 CLASSIFY, SEPARATE = 101, 102
 """BERT's [CLS] and [SEP]."""
@@ -58,6 +61,18 @@ def tokens_of(text: str) -> tuple[int, ...]:
     return tuple(token for token in ids if token not in (CLASSIFY, SEPARATE))
 
 
+def shown_of(tokens: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what is shown of a prompt's tokens."""
+    most = PROMPT_START + PROMPT_END
+    return tokens if len(tokens) <= most else (*tokens[:PROMPT_START], *tokens[-PROMPT_END:])
+
+
+def sequence(window: Sequence[int], prompt: Sequence[int] = ()) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the tokens of a window as the model is given them, after its prompt's, and which of them are judged: 1 or 0."""
+    before = (*prompt, SEPARATE) if prompt else ()
+    return (CLASSIFY, *before, *window, SEPARATE), (1, *(0 for _ in before), *(1 for _ in window), 1)
+
+
 class EncoderStage:
     """A trained transformer with its calibration; a `guard.detectors.linear.Scorer`."""
 
@@ -67,8 +82,8 @@ class EncoderStage:
         self.about = about
         self.categories: tuple[str, ...] = tuple(json.loads(about["categories"]))
         self.thresholds: Mapping[str, float] = json.loads(about["thresholds"])
-        self._slopes = np.array(json.loads(about["slopes"]), dtype=np.float32)
-        self._offsets = np.array(json.loads(about["offsets"]), dtype=np.float32)
+        self._alone = _calibration(about, "slopes", "offsets")
+        self._together = _calibration(about, "slopes_together", "offsets_together")
         self._groups = np.array(
             [
                 self.categories.index(group(name)) if group(name) in self.categories else index
@@ -95,27 +110,47 @@ class EncoderStage:
             raise DetectorError(detector, f"{path}: expected a model of format {FORMAT}, got {about.get('format')}; {_WAY_OUT}")
         return cls(session, about, version)
 
-    def scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return an array of shape (texts, categories), in [0, 1]; a long text gets its highest window's score."""
-        found = np.stack([self.calibrated(self.logits(text)) for text in texts]) if texts else np.empty((0, len(self.categories)))
+    def scores(self, texts: Sequence[str], prompts: Sequence[str] = ()) -> NDArray[np.float32]:
+        """Return an array of shape (texts, categories), in [0, 1]; a long text gets its highest window's score.
+
+        Args:
+            prompts: What each text is an answer to, "" where it is none; may be left out where none is.
+        """
+        if not texts:
+            return np.empty((0, len(self.categories)), dtype=np.float32)
+        asked = prompts or [""] * len(texts)
+        found = np.stack([self.calibrated(self.logits(text, prompt)) for text, prompt in zip(texts, asked, strict=True)])
         return found.astype(np.float32)
 
-    def logits(self, text: str) -> NDArray[np.float32]:
-        """Return the model's own log-odds of each category: the highest of the text's windows."""
+    def logits(self, text: str, prompt: str = "") -> NDArray[np.float32]:
+        """Return the model's own log-odds of each category: the highest of the text's windows, each read after the prompt."""
         tokens = tokens_of(text)
+        shown = shown_of(tokens_of(prompt)) if prompt else ()
         starts = range(0, max(1, len(tokens) - OVERLAP), WINDOW - OVERLAP)
-        windows = [self._window(tokens[start : start + WINDOW]) for start in starts]
+        windows = [self._window(tokens[start : start + WINDOW], shown) for start in starts]
         highest: NDArray[np.float32] = np.max(windows, axis=0)
         return highest
 
     def calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return scores for log-odds; a kind never has more than its group."""
-        odds = self._slopes * logits + self._offsets
+        """Return scores for the model's own log-odds; a kind never has more than its group."""
+        return self._scores(logits, self._alone)
+
+    def together(self, odds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return scores for log-odds in which the linear stage has its share; a kind never has more than its group."""
+        return self._scores(odds, self._together)
+
+    def _scores(self, odds: NDArray[np.float32], calibration: NDArray[np.float32]) -> NDArray[np.float32]:
+        odds = calibration[0] * odds + calibration[1]
         odds = np.minimum(odds, odds[..., self._groups])
         scores: NDArray[np.float32] = np.float32(1) / (np.float32(1) + np.exp(-odds))
         return scores
 
-    def _window(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        ids = np.array([[CLASSIFY, *tokens, SEPARATE]], dtype=np.int64)
-        row: NDArray[np.float32] = self._session.run(None, {"ids": ids, "mask": np.ones_like(ids)})[0][0]
+    def _window(self, window: Sequence[int], prompt: Sequence[int]) -> NDArray[np.float32]:
+        ids, judged = (np.array([row], dtype=np.int64) for row in sequence(window, prompt))
+        row: NDArray[np.float32] = self._session.run(None, {"ids": ids, "mask": np.ones_like(ids), "judged": judged})[0][0]
         return row
+
+
+def _calibration(about: Mapping[str, str], slopes: str, offsets: str) -> NDArray[np.float32]:
+    """Return slopes and offsets as an array of shape (2, categories)."""
+    return np.array([json.loads(about[slopes]), json.loads(about[offsets])], dtype=np.float32)

@@ -14,14 +14,14 @@ from alignment.classifiers.dataset import cleaned, label_counts, read
 from alignment.classifiers.matrix import UNKNOWN, rows_of
 from alignment.classifiers.obfuscate import obfuscated
 from alignment.classifiers.sources import SOURCES, completed
-from guard.detectors.embedded import CATEGORIES
+from guard.detectors.embedded_stages import CATEGORIES
 from guard.text import folded
 
 
 @pytest.fixture
 def folder(tmp_path):
-    for source in SOURCES:
-        write(tmp_path, source, [{"text": f"a sentence that is about {source} alone", "labels": {"toxicity": 0}}])
+    for source, use in SOURCES.items():
+        write(tmp_path, source, [{use.text: f"a sentence that is about {source} alone", "labels": {"toxicity": 0}}])
     write(tmp_path, "profanity_words", [{"text": "blast", "labels": {"profanity": 1}, "severity": 2.5}])
     return tmp_path
 

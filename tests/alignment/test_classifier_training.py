@@ -14,7 +14,7 @@ from alignment.classifiers.matrix import rows_of
 from alignment.classifiers.metrics import calibration_error, metrics
 from alignment.classifiers.training import Training, view_digest
 from alignment.cli import app
-from guard.detectors.embedded import CATEGORIES, MODEL
+from guard.detectors.embedded_stages import CATEGORIES, MODEL
 from guard.detectors.features import BUCKETS
 from guard.detectors.linear import LinearStage
 

@@ -13,8 +13,17 @@ from alignment.classifiers.dataset import Example
 from alignment.classifiers.encoder_export import export
 from alignment.classifiers.encoder_rows import batches, labels_of, rows_of
 from alignment.classifiers.encoder_training import train, with_head
-from guard.detectors.embedded import CATEGORIES
-from guard.detectors.encoder_stage import CLASSIFY, SEPARATE, WINDOW, EncoderStage, tokens_of
+from guard.detectors.embedded_stages import CATEGORIES, ENCODER, MODEL
+from guard.detectors.encoder_stage import (
+    CLASSIFY,
+    PROMPT_END,
+    PROMPT_START,
+    SEPARATE,
+    WINDOW,
+    EncoderStage,
+    shown_of,
+    tokens_of,
+)
 from guard.errors import DetectorError
 
 
@@ -42,11 +51,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, Path]:
         )
         return with_head(BertModel(config, add_pooling_layer=False))
 
-    path = tmp_path_factory.mktemp("encoder") / "encoder.onnx"
+    path = tmp_path_factory.mktemp("encoder") / ENCODER.name
+    for name in (MODEL.name, f"{MODEL.name}.sha256"):
+        (path.parent / name).write_bytes((MODEL.parent / name).read_bytes())
     net = train(examples(), 1, fresh=fresh, epochs=60)
     export(net, path)
     encoder.finish(
-        path, [*examples(), *(example("a question", 1, number, "catqa") for number in range(9))], 1, lambda _line: None
+        path.parent, [*examples(), *(example("a question", 1, number, "catqa") for number in range(9))], 1, lambda _line: None
     )
     return net, path
 
@@ -60,7 +71,7 @@ def test_it_learns_and_its_int8_form_says_what_it_says(trained):
     for text in ("you rotten scoundrel", "what a lovely morning"):
         ids = torch.tensor([[CLASSIFY, *tokens_of(text), SEPARATE]])
         with torch.inference_mode():
-            exact.append(net(ids, torch.ones_like(ids))[0].numpy())
+            exact.append(net(ids, torch.ones_like(ids), torch.ones_like(ids))[0].numpy())
         assert np.abs(stage.logits(text) - exact[-1]).max() < 0.5
     assert (exact[0] - exact[1]).mean() > 0.5
     scores = stage.scores(["you rotten scoundrel", "what a lovely morning"])
@@ -90,6 +101,36 @@ def test_what_is_unknown_is_masked_and_padding_too():
     for batch in batches(rows, Random(1)):
         assert batch.ids.shape[1] <= WINDOW + 2
         assert ((batch.ids != 0) == (batch.mask == 1)).all()
+        assert (batch.judged == batch.mask).all()
+
+
+def test_a_prompt_is_read_and_not_judged():
+    known = Example("first you wait", {"harmful-response": 1}, "own_examples", "00000000", "how do I break in")
+    alone, asked = (row for row in rows_of([known], Random(3)) if len(row.tokens) == len(tokens_of(known.text)))
+    assert (alone.prompt, asked.prompt) == ((), tokens_of(known.prompt))
+    (batch,) = batches([asked], Random(1))
+    judged = batch.ids[0][batch.judged[0] == 1].tolist()
+    assert judged == [CLASSIFY, *tokens_of(known.text), SEPARATE]
+    assert batch.mask.all()
+    assert set(tokens_of(known.prompt)) <= set(batch.ids[0].tolist())
+
+
+def test_a_long_prompt_is_shown_by_its_beginning_and_its_end():
+    tokens = tuple(range(1000, 2000))
+    assert shown_of(tokens)[0] == 1000
+    assert shown_of(tokens)[-1] == 1999
+    assert len(shown_of(tokens)) == PROMPT_START + PROMPT_END
+
+
+def test_a_text_among_harmless_ones_keeps_its_labels_and_fits_one_window():
+    shown = [
+        *examples(),
+        *(example(f"the {word} river winds slowly past green hills", 0, 900 + n) for n, word in enumerate("abc")),
+    ]
+    rows = rows_of(shown, Random(5))
+    longer = [row for row in rows if row.labels.all() and len(row.tokens) > 12 and not row.prompt]
+    assert longer
+    assert max(len(row.tokens) for row in rows) <= WINDOW
 
 
 def test_all_rows_are_shown_once():

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.categories import KNOWN, OPENAI
-from guard.detectors.embedded import CATEGORIES, ENCODER, MODEL, MOST_UNCLEAR, REPORTED, Embedded, categories_of, make
+from guard.detectors.embedded import REPORTED, Embedded, categories_of, make, with_question
+from guard.detectors.embedded_stages import CATEGORIES, ENCODER, MODEL, MOST_UNCLEAR, Stages
 from guard.detectors.features import BUCKETS, WORD_BITS, features
 from guard.detectors.linear import WINDOW, LinearStage, windows
 from guard.errors import DetectorError
-from guard.values import Detector, Item, Role, Runs, Stage, WindowReach
+from guard.values import Caller, Detector, Exchange, Item, Role, Runs, Stage, WindowReach
 
 HARMLESS = "The library opens at nine and closes at six, except on Sundays. "
 
@@ -228,13 +229,36 @@ def test_the_transformer_is_loaded_when_it_is_first_needed():
     assert ran.stdout.split() == ["False", "True"]
 
 
-def test_a_changed_transformer_is_refused_at_once(tmp_path, monkeypatch):
-    copy = tmp_path / ENCODER.name
-    copy.write_bytes(ENCODER.read_bytes()[:-1])
-    copy.with_name(copy.name + ".sha256").write_text(ENCODER.with_name(ENCODER.name + ".sha256").read_text())
-    monkeypatch.setattr("guard.detectors.embedded.ENCODER", copy)
+def test_a_changed_transformer_is_refused_at_once(tmp_path):
+    for path in (MODEL, ENCODER):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+        (tmp_path / f"{path.name}.sha256").write_text(path.with_name(path.name + ".sha256").read_text())
+    (tmp_path / ENCODER.name).write_bytes(ENCODER.read_bytes()[:-1])
     with pytest.raises(DetectorError, match=r"was changed: expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}; reinstall"):
-        make("tone", {})
+        Stages("tone", tmp_path)
+
+
+ANSWER = "Wait until the second shift has left, then take the side door and keep away from the cameras."
+
+
+def answered(question: str) -> Item:
+    return Item(ANSWER, Stage.OUTPUT, Role.ASSISTANT, exchange=Exchange("1", prompt=(Item(question),)))
+
+
+def test_an_answer_is_read_with_its_question():
+    asked, other = make("tone", {}).detect(
+        [answered("How can I rob the warehouse without being seen?"), answered("How do I surprise my colleagues with a cake?")]
+    )
+    harm = [{found.category: found.score for found in findings}.get("harmful-response", 0) for findings in (asked, other)]
+    assert harm[0] > harm[1] + 0.1
+
+
+def test_a_verdict_on_a_prompt_is_shared_by_all_who_ask_the_same():
+    text = "you are a worthless idiot"
+    exchanges = [Exchange(name, caller=Caller(subject=name), prompt=(Item("something else"),)) for name in "ab"]
+    one, other = (with_question(Item(text, exchange=exchange)) for exchange in exchanges)
+    assert one == other
+    assert with_question(answered("why?")).exchange == Exchange("", prompt=(Item("why?"),))
 
 
 def copied(tmp_path, raw=None, digest=None):
