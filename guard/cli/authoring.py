@@ -23,7 +23,7 @@ def lint_files(files: Sequence[str]) -> bool:
     """
     failed = False
     for name in files:
-        _path(name)
+        policy_path(name)
         try:
             remarks = lint(load(name, kinds()), kinds())
         except PolicyError as error:
@@ -48,7 +48,7 @@ def test_files(files: Sequence[str]) -> bool:
     """
     failed = False
     for name in files:
-        tests = tests_beside(_path(name))
+        tests = tests_beside(policy_path(name))
         if not tests.is_file():
             raise TenetError(f"{name}: expected its tests at {tests}, found no such file")
         outcomes = run_tests(Guard(_loaded(name)), tests)
@@ -66,7 +66,7 @@ def _loaded(name: str) -> Policy:
     return load(name, kinds())
 
 
-def _path(name: str) -> Path:
+def policy_path(name: str) -> Path:
     """Return the file that a name stands for. Raises TenetError where it cannot be read."""
     path = Path(name) if "/" in name or name.endswith(".yaml") else shipped().get(name)
     if path is None:

@@ -14,7 +14,7 @@ from guard.cli.calibrating import calibrate
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
-from guard.cli.policies import schema
+from guard.cli.policies import fmt, schema
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
 
@@ -37,6 +37,7 @@ app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
 app.command()(evaluate)
 policy_app.command()(schema)
+policy_app.command()(fmt)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]

@@ -1,4 +1,4 @@
-"""`guard policy schema`: what editors need to know about policy files."""
+"""`guard policy schema` and `guard policy fmt`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from guard.errors import TenetError
+
+EXIT_FOUND = 1
 
 
 def schema(
@@ -26,3 +28,14 @@ def schema(
         print(reference(), end="")
         return
     print(json.dumps(schema_of_tests(TESTS) if tests else policy_schema(kinds()), indent=2, ensure_ascii=False))
+
+
+def fmt(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Policies and files of tests; - for standard input.")],
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit status 1 if a file would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+) -> None:
+    """Bring policy files into their canonical layout, without changing what they say; comments stay."""
+    from guard.cli.formatting import Asked, format_files
+
+    raise typer.Exit(EXIT_FOUND if format_files(files, Asked(check, diff)) else 0)

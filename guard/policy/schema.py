@@ -127,7 +127,11 @@ REDACT = Record(
 RULE = Record(
     {
         "id": Field(ID, "the name under which decisions report it"),
+        "override": Field(ID, "instead of `id`: the inherited rule whose fields it changes"),
+        "disable": Field(ID, "instead of `id`: the inherited rule that it switches off"),
+        "locked": Field(Truth(), "whether policies that extend this one must keep it as it is", default=False),
         "principle": Field(ID, "the id of the principle that it serves"),
+        "when": Field(Text("a condition in CEL", longest=2_000), "a condition on the request and its caller"),
         "on": Field(
             ListOf(Word(("input", "output")), single=True, empty=False),
             "which way the text travels; both where absent",
@@ -135,22 +139,18 @@ RULE = Record(
         ),
         "detect": Field(ListOf(ID, single=True, empty=False), "names of the detectors whose findings it reads"),
         "category": Field(ListOf(CATEGORY_PATTERN, single=True, empty=False), "the categories it fires on"),
+        "roles": Field(
+            ListOf(Word(tuple(ROLE_WORDS)), single=True, empty=False), "whose words it reads; by category where absent"
+        ),
+        "turns": Field(Word(("all", "new", "last")), "which user turns of a conversation it reads", default="all"),
         "threshold": Field(THRESHOLD, "it fires on scores of at least this", default=_USUAL_THRESHOLD),
         "action": Field(
             Word(tuple(ACTIONS), later={"revise": "use block or redact"}, meanings=ACTIONS), "what happens when it fires"
         ),
-        "message": Field(MESSAGE, "what the client is told when it blocks"),
         "redact": Field(REDACT, "how what it found is made unreadable"),
-        "roles": Field(
-            ListOf(Word(tuple(ROLE_WORDS)), single=True, empty=False), "whose words it reads; by category where absent"
-        ),
-        "when": Field(Text("a condition in CEL", longest=2_000), "a condition on the request and its caller"),
-        "turns": Field(Word(("all", "new", "last")), "which user turns of a conversation it reads", default="all"),
+        "message": Field(MESSAGE, "what the client is told when it blocks"),
         "overrides": Field(ListOf(ID, single=True, empty=False), "with `allow`: the rules that do not apply to what it matched"),
         "on_error": Field(ON_ERROR, "what happens when one of its detectors gives no verdict", default="block"),
-        "override": Field(ID, "instead of `id`: the inherited rule whose fields it changes"),
-        "disable": Field(ID, "instead of `id`: the inherited rule that it switches off"),
-        "locked": Field(Truth(), "whether policies that extend this one must keep it as it is", default=False),
         "reason": Field(Text(), "why, for whoever reads the policy"),
     },
     later={"schedule": _ONCE_BUILT, "store": _ONCE_BUILT, "revise": _ONCE_BUILT},
@@ -187,8 +187,8 @@ RUNTIME = Record(
 DETECTOR = Record(
     {
         "use": Field(ID, "the kind of detector"),
-        "runtime": Field(RUNTIME, "how it is run: time limit, batching, cache, retries"),
         "override": Field(Truth(), "whether it changes an inherited detector's options", default=False),
+        "runtime": Field(RUNTIME, "how it is run: time limit, batching, cache, retries"),
     },
     word="use",
     open=True,
@@ -196,12 +196,12 @@ DETECTOR = Record(
 
 DEFAULTS = Record(
     {
-        "on_error": Field(ON_ERROR, "for this file's rules above `flag` that do not say", default="block"),
-        "threshold": Field(THRESHOLD, "for this file's rules that do not say", default=_USUAL_THRESHOLD),
-        "message": Field(MESSAGE, "for this file's rules that do not say", default=_USUAL.message),
-        "timeout": Field(Number(0.001, 600), "seconds that a detector may take over a batch", default=_USUAL.timeout),
-        "refusal": Field(Word(("message", "field", "error")), "how a refusal is shown to the client", default=_USUAL.refusal),
         "release": Field(Word(("judged", "whole", "optimistic")), "how streams are released", default=_USUAL.release),
+        "refusal": Field(Word(("message", "field", "error")), "how a refusal is shown to the client", default=_USUAL.refusal),
+        "timeout": Field(Number(0.001, 600), "seconds that a detector may take over a batch", default=_USUAL.timeout),
+        "threshold": Field(THRESHOLD, "for this file's rules that do not say", default=_USUAL_THRESHOLD),
+        "on_error": Field(ON_ERROR, "for this file's rules above `flag` that do not say", default="block"),
+        "message": Field(MESSAGE, "for this file's rules that do not say", default=_USUAL.message),
     },
     later={"store": "use `store` at the top of the file"},
 )
@@ -281,14 +281,14 @@ POLICY = Record(
         "extends": Field(
             ListOf(Text("a shipped policy's name or a path", r"[^\x00-\x1f\x7f]+", 1_000), single=True), "policies it builds upon"
         ),
+        "categories": Field(ListOf(OWN_CATEGORY), "categories of the policy's own"),
         "principles": Field(ListOf(PRINCIPLE), "the constitution"),
         "detectors": Field(MapOf(ID, DETECTOR), "what looks at the texts, by name"),
-        "rules": Field(ListOf(RULE), "what happens when something is found"),
         "defaults": Field(DEFAULTS, "what holds where a rule does not say"),
+        "rules": Field(ListOf(RULE), "what happens when something is found"),
         "routes": Field(ROUTES, "which routes are guarded"),
         "limits": Field(LIMITS, "sizes beyond which a message is refused"),
         "store": Field(STORE, "what is kept of exchanges, where there is a store"),
-        "categories": Field(ListOf(OWN_CATEGORY), "categories of the policy's own"),
     },
     later={"schedule": _ONCE_BUILT, "include": "use `extends`"},
 )

@@ -39,6 +39,15 @@ def read_file(path: Path, where: str) -> Node:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise PolicyError([Problem(where, 0, 0, "", "a readable file", (error.strerror or str(error)).lower())]) from None
+    return read_bytes(data, where)
+
+
+def read_bytes(data: bytes, where: str) -> Node:
+    """Return the document in the bytes of a file.
+
+    Raises:
+        PolicyError: As `read_file`.
+    """
     if len(data) > MAX_BYTES:
         raise PolicyError([_too_long(where)])
     try:
