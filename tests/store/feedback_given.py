@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ def keep_answers(
     conversation: str = "",
     form: str = "redacted",
     action: Action = Action.ALLOW,
+    flush: bool = True,
 ) -> str:
     """Have the store keep an exchange of several choices, as a guard does; returns its id."""
     said = [("user", prompt)] if isinstance(prompt, str) else prompt
@@ -40,7 +42,8 @@ def keep_answers(
         kept = KeptTexts(form, texts if form in ("full", "redacted") else ())
         recorder.keep(exchange, stage, Decision(decided, (), (), "p" * 64), settings, lambda kept=kept: kept, 100)
     recorder.finish(exchange, Ending(200))
-    store.writer.flush()
+    if flush:
+        store.writer.flush()
     return exchange.id
 
 
@@ -51,19 +54,27 @@ def say(store: Store, exchange: str, kind: str, *, tenant: str = "", **said: Any
 
 def many(store: Store, count: int, *, tenant: str = "") -> Mapping[str, str]:
     """Give thumbs, corrections, preferences and scores about many exchanges; returns the subject of each exchange."""
-    subjects = {}
+    subjects, given = {}, []
     for number in range(count):
         topic = TOPICS[number % len(TOPICS)]
         answers = [f"{number}: the first answer about {topic}, with {number * 7} words.", f"{number}: {topic}? I would not know."]
-        subject = f"person-{number // 2}"
-        exchange = keep_answers(store, f"Question {number}: tell me of {topic}.", answers, tenant=tenant, subject=subject)
+        prompt, subject = f"Question {number}: tell me of {topic}.", f"person-{number // 2}"
+        exchange = keep_answers(store, prompt, answers, tenant=tenant, subject=subject, flush=False)
         subjects[exchange] = subject
-        say(store, exchange, "thumb", tenant=tenant, value=1.0, choice=0, source="anna")
-        say(store, exchange, "thumb", tenant=tenant, value=-1.0, choice=1, source="anna")
-        say(store, exchange, "preference", tenant=tenant, preferred=0, compared=(1,), source="bert")
-        say(store, exchange, "score", tenant=tenant, value=float(number % 5), choice=0)
-        say(store, exchange, "correction", tenant=tenant, correction=f"{number}: {topic} is what it is.", choice=1)
-        say(store, exchange, "category", tenant=tenant, category="harassment", value=float(number % 2), choice=0)
+        given += [
+            NewFeedback(exchange, "thumb", value=1.0, choice=0, source="anna"),
+            NewFeedback(exchange, "thumb", value=-1.0, choice=1, source="anna"),
+            NewFeedback(exchange, "preference", preferred=0, compared=(1,), source="bert"),
+            NewFeedback(exchange, "score", value=float(number % 5), choice=0),
+            NewFeedback(exchange, "correction", correction=f"{number}: {topic} is what it is.", choice=1),
+            NewFeedback(exchange, "category", category="harassment", value=float(number % 2), choice=0),
+        ]
+    store.writer.flush()
+
+    async def give() -> None:
+        await asyncio.gather(*(store.feedback.add(tenant, each) for each in given))
+
+    asyncio.run(give())
     return subjects
 
 

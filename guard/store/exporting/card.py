@@ -41,6 +41,14 @@ NOTICE = (
 )
 
 
+def dataset_page(card: Mapping[str, Any]) -> str:
+    """Return the README by which `datasets.load_dataset(FOLDER)` finds the sets; it takes no empty ones."""
+    filled = [name for name, count in card["splits"].items() if count]
+    files = "".join(f"\n      - split: {name}\n        path: {name}.parquet" for name in filled)
+    configs = f"configs:\n  - config_name: default\n    data_files:{files}\n" if files else ""
+    return f"---\n{configs}tags:\n  - {card['format']}\n---\n\nWhat is in these files is in [data_card.md](data_card.md).\n"
+
+
 def markdown(card: Mapping[str, Any]) -> str:
     """Return the card as a page to read."""
     return "\n".join(_lines(card)) + "\n"
@@ -51,8 +59,9 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"{card['records']:,} records, made of {card['statements']['taken']:,} statements. {card['columns_note']}"
     yield from _table("Sets", ("set", "records"), card["splits"])
+    empty = [name for name, count in card["splits"].items() if not count]
     yield ""
-    yield card["split_by"]
+    yield card["split_by"] + (f" There is nothing in {', '.join(empty)} yet." if empty else "")
     yield from _table("Statements by source and kind", ("source: kind", "statements"), card["statements"]["by"])
     yield from _table("Records by policy in force", ("policy digest", "records"), card["policies"])
     if card["counts"]:

@@ -112,6 +112,7 @@ def _write(store: Store, asked: Asked, spool: Spool, folder: Path) -> dict[str, 
     card = _card(asked, counts, files, tally, resolved, kept)
     write_text(folder / CARD, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     write_text(folder / "data_card.md", cards.markdown(card))
+    write_text(folder / "README.md", cards.dataset_page(card))
     flush(folder)
     return card
 

@@ -97,7 +97,8 @@ def resolve(spool: Spool, asked: Asked, resolved: Resolved) -> None:
 
 def _settle(spool: Spool, asked: Asked, resolved: Resolved, kind: str) -> None:
     rows = spool.db.execute(
-        "SELECT n, aspect, value, votes.weight, final FROM votes JOIN items USING (n) WHERE kind = ? ORDER BY n, aspect, voter", (kind,)
+        "SELECT n, aspect, value, votes.weight, final FROM votes JOIN items USING (n) WHERE kind = ? ORDER BY n, aspect, voter",
+        (kind,),
     )
     for n, votes in groupby(rows, lambda row: row[0]):
         found: dict[str, Verdict] = {}
