@@ -137,14 +137,22 @@ def _check_mark(line: bytes) -> None:
 def _decoded(number: int, piece: bytes) -> Row | BadRow:
     try:
         value = msgspec.json.decode(piece)
-    except UnicodeDecodeError as bad:
-        return BadRow(number, f"byte {bad.start}: expected UTF-8, got the byte 0x{piece[bad.start]:02x}", fatal=False)
+    except UnicodeDecodeError:  # its position is that in a string
+        return BadRow(number, _undecodable(piece), fatal=False)
     except (msgspec.DecodeError, RecursionError) as error:
         reason = "deeper nesting than can be read" if isinstance(error, RecursionError) else f"something else ({error})"
         return BadRow(number, f"expected an object as JSON, got {reason}", fatal=False)
     if not isinstance(value, dict):
         return BadRow(number, "expected an object as JSON, got another value", fatal=False)
     return Row(number, value)
+
+
+def _undecodable(piece: bytes) -> str:
+    try:
+        piece.decode()
+    except UnicodeDecodeError as bad:
+        return f"byte {bad.start}: expected UTF-8, got the byte 0x{piece[bad.start]:02x}"
+    return "expected UTF-8, got something else"
 
 
 def _array(start: bytes, stream: BinaryIO) -> Iterator[Row | BadRow]:
@@ -241,8 +249,8 @@ def _text_lines(stream: BinaryIO) -> Iterator[str]:
     for number, line in _lines(stream):
         try:
             yield line.decode()
-        except UnicodeDecodeError as bad:
-            raise BadRow(number, f"byte {bad.start}: expected UTF-8, got the byte 0x{line[bad.start]:02x}") from None
+        except UnicodeDecodeError:
+            raise BadRow(number, _undecodable(line)) from None
 
 
 def _header(cells: list[str]) -> list[str]:
