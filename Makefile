@@ -13,7 +13,7 @@ help: ## List all tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/base ## Set up, and serve a guarded demo generator on 127.0.0.1:8080 (PORT=... for another)
-	$(BIN)/guard serve --demo --port $(PORT)
+	$(BIN)/guard serve --demo --store default --port $(PORT)
 
 test: .venv/all ## Set up with every extra, and run lint, types and tests
 	@$(MAKE) --no-print-directory lint types policies unit

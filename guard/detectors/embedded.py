@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-REPORTED = 0.05
+REPORTED = 0.01
 """Lowest score of a finding."""
 
 SPOKEN_BY: Mapping[str, frozenset[Role]] = {
