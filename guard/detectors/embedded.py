@@ -108,7 +108,7 @@ class Deep(Threaded):
     def detect(self, items: Sequence[Item]) -> list[list[Finding]]:
         """Return for each item the categories with a score of at least `REPORTED`."""
         rows = self._stages.both([item.text for item in items], [_question_of(item) for item in items]).tolist()
-        return [reported(self.name, self.categories, item, row) for item, row in zip(items, rows.tolist(), strict=True)]
+        return [reported(self.name, self.categories, item, row) for item, row in zip(items, rows, strict=True)]
 
 
 def reported(detector: str, names: Sequence[str], item: Item, scores: Sequence[float]) -> list[Finding]:

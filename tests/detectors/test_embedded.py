@@ -310,3 +310,10 @@ make("tone", {}).scores(["hello"])
 print(json.dumps([name for name in ("scipy", "sklearn") if name in sys.modules]))
 """
     assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) == []
+
+
+@pytest.mark.parametrize("text", ["Sort a list of numbers in Python.", "you are a worthless idiot"])
+def test_scores_are_plain_numbers_whichever_stage_gave_them(text):
+    findings = make("tone", {}).detect([Item(text)])[0]
+    assert {type(found.score) for found in findings} <= {float}
+    json.dumps([found.score for found in findings])
