@@ -110,7 +110,7 @@ def _heavier(said: Sequence[Record], sides: Sequence[int], left_out: Counter[str
     for_it = [record for record, side in zip(said, sides, strict=True) if side == winner]
     left_out["duplicate"] += len(for_it) - 1
     left_out["outvoted"] += len(said) - len(for_it)
-    return [replace(for_it[0], origin=_together(said))] if len(said) > 1 else list(said)
+    return [replace(for_it[0], origin=_together(for_it[0].origin, said))] if len(said) > 1 else list(said)
 
 
 def _mean(said: Sequence[Scored]) -> Scored:
@@ -118,12 +118,12 @@ def _mean(said: Sequence[Scored]) -> Scored:
         return said[0]
     weight = math.fsum(record.origin.weight for record in said)
     score = math.fsum(record.score * record.origin.weight for record in said) / weight
-    return replace(said[0], score=score, origin=_together(said))
+    return replace(said[0], score=score, origin=_together(said[0].origin, said))
 
 
-def _together(said: Sequence[Record]) -> Origin:
-    """Return the first's origin, tied to all whose texts these are; where one source holds it back, so do all."""
+def _together(first: Origin, said: Sequence[Record]) -> Origin:
+    """Return an origin that is tied to all whose texts these are; where one source holds it back, so do all."""
     origins = [record.origin for record in said]
     groups = tuple(sorted({group for origin in origins for group in origin.groups}))
     splits = [origin.split for origin in origins if origin.split]
-    return replace(origins[0], groups=groups, split=min(splits, key=SPLITS.index, default=""))
+    return replace(first, groups=groups, split=min(splits, key=SPLITS.index, default=""))

@@ -70,7 +70,10 @@ def write_sets(folder: Path, kind: Kind, sets: Mapping[str, Sequence[Record]]) -
 
 
 def row_of(record: Record, names: Sequence[str]) -> dict[str, Any]:
-    """Return a record as a row, with those of its columns that all records have."""
+    """Return a record as a row, with those of its columns that all records have.
+
+    What is known of it are texts and numbers and never null, so that every reader infers the same columns from every file.
+    """
     origin = record.origin
     said = {
         "id": origin.id,
@@ -78,9 +81,9 @@ def row_of(record: Record, names: Sequence[str]) -> dict[str, Any]:
         "licence": origin.licence,
         "weight": round(origin.weight, 6),
         "policy": origin.policy,
-        "group": list(origin.groups),
-        "categories": list(origin.categories),
-        "benign": origin.benign,
+        "group": ",".join(origin.groups),
+        "categories": ",".join(origin.categories),
+        "benign": {True: "yes", False: "no", None: ""}[origin.benign],
         "look_alike": origin.look_alike,
     }
     return {name: value for name, value in {**record.columns(), **said}.items() if name in names}
@@ -106,8 +109,8 @@ def _schema(kind: Kind, records: Sequence[Record]) -> pa.Schema:
         Kind.PROCESS: {"prompt": messages, "completions": words, "labels": pa.list_(reward)},
         Kind.PROMPTS: {"prompt": messages},
     }[kind]
-    known = {"id": word, "source": word, "licence": word, "weight": pa.float64(), "policy": word, "group": words}
-    return pa.schema({**columns, **known, "categories": words, "benign": pa.bool_(), "look_alike": pa.bool_()})
+    known = {"id": word, "source": word, "licence": word, "weight": pa.float64(), "policy": word, "group": word}
+    return pa.schema({**columns, **known, "categories": word, "benign": word, "look_alike": pa.bool_()})
 
 
 def _all_have_margins(records: Sequence[Record]) -> bool:

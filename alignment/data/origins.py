@@ -70,7 +70,7 @@ def number_of(value: object, path: str) -> float:
 
 def truth_of(value: object, path: str) -> bool:
     """Return true or false, in the ways in which tables write them. Raises Malformed for anything else."""
-    known = {"true": True, "1": True, "false": False, "0": False}
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     found = known.get(value.strip().lower()) if isinstance(value, str) else value
     if isinstance(found, bool):
         return found
@@ -118,7 +118,7 @@ def _groups(row: Mapping[str, Any], key: str) -> list[str]:
     value = row.get(key)
     if value is None or value == "":
         return []
-    names = value if isinstance(value, list) else [value]
+    names = value.split(",") if key == "group" and isinstance(value, str) else value if isinstance(value, list) else [value]
     kind = "conversation" if key == "conversation_id" else key
     found = []
     for name in names:
@@ -144,7 +144,10 @@ def _categories(row: Mapping[str, Any]) -> tuple[tuple[str, ...], bool | None]:
         known = {str(name): truth_of(value, f"labels.{name}") for name, value in labels.items() if value is not None}
         found = tuple(sorted(name for name, value in known.items() if value))
         return found, False if found else True if known else benign
-    listed = [row["category"]] if listed is None and isinstance(row.get("category"), str) and row["category"] else listed
+    if listed is None:
+        listed = row.get("category")
+    if isinstance(listed, str):
+        listed = [name for name in listed.split(",") if name]
     if listed is None:
         return (), benign
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
