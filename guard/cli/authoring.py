@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from guard.authoring.testing import run_tests, tests_beside
 from guard.detectors.registry import kinds
 from guard.engine import Guard
-from guard.errors import PolicyError, TenetError
-from guard.policy.lint import Level, lint
+from guard.errors import TenetError
 from guard.policy.load import load, shipped
 from guard.policy.model import Policy
-
-
-def lint_files(files: Sequence[str]) -> bool:
-    """Print the remarks on each policy; return whether one has errors.
-
-    Raises:
-        TenetError: Where a file cannot be read at all.
-    """
-    failed = False
-    for name in files:
-        policy_path(name)
-        try:
-            remarks = lint(load(name, kinds()), kinds())
-        except PolicyError as error:
-            print(error, file=sys.stderr)
-            failed = True
-            continue
-        for remark in remarks:
-            print(f"{name}: {remark}")
-        errors = sum(remark.level is Level.ERROR for remark in remarks)
-        warnings = sum(remark.level is Level.WARNING for remark in remarks)
-        print(f"{name}: {errors} errors, {warnings} warnings")
-        failed |= errors > 0
-    return failed
 
 
 def test_files(files: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from guard.cli.calibrating import calibrate
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
-from guard.cli.policies import fmt, schema
+from guard.cli.policies import fmt, lint, schema
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
 
@@ -38,6 +38,7 @@ app.command()(calibrate)
 app.command()(evaluate)
 policy_app.command()(schema)
 policy_app.command()(fmt)
+policy_app.command()(lint)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]
@@ -186,14 +187,6 @@ def detectors(
     from guard.cli.detectors import list_detectors
 
     list_detectors(policy, measure=measure, json_output=json_output)
-
-
-@policy_app.command()
-def lint(files: Annotated[list[str], typer.Argument(help="Policy files, or names of shipped policies.")]) -> None:
-    """Say what is wrong or doubtful in policy files; exit status 1 for errors."""
-    from guard.cli.authoring import lint_files
-
-    raise typer.Exit(EXIT_FOUND if lint_files(files) else 0)
 
 
 @policy_app.command("test")

@@ -1,4 +1,4 @@
-"""`guard policy schema` and `guard policy fmt`."""
+"""`guard policy schema`, `fmt` and `lint`: their arguments."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ def fmt(
     from guard.cli.formatting import Asked, format_files
 
     raise typer.Exit(EXIT_FOUND if format_files(files, Asked(check, diff)) else 0)
+
+
+def lint(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Policies; - for standard input.")],
+    select: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Only these codes, such as L005,L02.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Not these codes.")] = None,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, json, sarif or github.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 for warnings too.")] = False,
+) -> None:
+    """Say what is wrong or doubtful in policy files; exit status 1 for errors."""
+    from guard.authoring.linting import Chosen
+    from guard.cli.linting import Asked, codes, lint_files
+
+    asked = Asked(Chosen(codes(select or ()), codes(ignore or ())), strict, form)
+    raise typer.Exit(EXIT_FOUND if lint_files(files, asked) else 0)

@@ -11,7 +11,7 @@ from typing import Any
 from guard.detectors.scanning import Pattern, PatternScanner
 from guard.detectors.scanning import check as check_pattern
 from guard.detectors.wordlists import word_patterns
-from guard.policy.model import Mistake
+from guard.policy.model import Mistake, Scores
 from guard.text import NAMES, folded
 
 VERSION = "patterns-1"
@@ -56,6 +56,14 @@ def categories_of(options: Mapping[str, Any]) -> tuple[str, ...]:
     if options.get("words") or "words_file" in options:
         names.append(default)
     return tuple(dict.fromkeys(names))
+
+
+def scores_of(options: Mapping[str, Any]) -> Scores:
+    """Return the lowest and the highest score that patterns and words of `options` report."""
+    scores = [float(entry.get("score", 1.0)) for entry in options.get("patterns", ()) if isinstance(entry, Mapping)]
+    if options.get("words") or "words_file" in options:
+        scores.append(float(options.get("score", 1.0)))
+    return Scores(min(scores, default=0.0), max(scores, default=1.0))
 
 
 def check(options: Mapping[str, Any]) -> Sequence[Mistake]:

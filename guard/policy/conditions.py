@@ -62,6 +62,13 @@ class CelCondition:
     headers: tuple[str, ...]
     program: Any
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The first words of the variables that it reads, such as `request`."""
+        bare = _QUOTED.sub(" ", self.source)
+        roots = {name.partition(".")[0] for name in VARIABLES}
+        return frozenset(root for root in roots if re.search(rf"\b{root}\b", bare))
+
     def holds(self, stage: Stage, exchange: Exchange) -> bool:
         """Return its value; any error but an absent header counts as true, so that the rule applies."""
         caller = exchange.caller

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from guard import categories
 from guard.policy.conditions import CelCondition
-from guard.policy.model import Kind, Policy, Rule, reported
+from guard.policy.firing import conditions, never_asked, shadowed, taken_out, thresholds
+from guard.policy.model import DetectorConfig, Kind, Policy, Rule, reported
+from guard.policy.remarks import Level, Remark
 from guard.policy.shapes import listed
 from guard.policy.speculation import rules_against_speculation
-from guard.values import Action, Exchange, Role, Stage
+from guard.values import Action, Exchange, Stage
 
-
-class Level(StrEnum):
-    """How much a remark matters."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """One thing that lint says.
-
-    Attributes:
-        code: Stable; such as `L001`.
-        subject: The id of the rule, principle or detector that is meant; empty for the policy as a whole.
-        hint: The way out; empty where there is nothing to do.
-    """
-
-    level: Level
-    code: str
-    subject: str
-    message: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        subject = f" {self.subject}:" if self.subject else ""
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{self.level.value} {self.code}:{subject} {self.message}{hint}"
+__all__ = ["Level", "Remark", "lint"]
 
 
 def lint(policy: Policy, kinds: Mapping[str, Kind]) -> list[Remark]:
@@ -87,71 +59,24 @@ def _redaction_without_spans(policy: Policy, kinds: Mapping[str, Kind]) -> Itera
             yield Remark(Level.ERROR, "L002", rule.id, message, "use block, or a detector that gives spans")
 
 
-_ROLES_OF: Mapping[Stage, frozenset[Role]] = {
-    Stage.INPUT: frozenset(Role),
-    Stage.OUTPUT: frozenset({Role.ASSISTANT, Role.TOOL_CALL}),
-}
-
-
-def _never_asked(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
-    for rule in policy.rules:
-        if all(rule.roles.isdisjoint(_ROLES_OF[stage]) for stage in rule.on):
-            roles = listed(sorted(rule.roles))
-            message = f"it never fires: no text of its stage is written by {roles}"
-            yield Remark(Level.ERROR, "L003", rule.id, message, "name the `roles` that it reads")
-
-
-def _always_fires(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
-    for rule in policy.rules:
-        if rule.threshold == 0:
-            level = Level.ERROR if rule.action > Action.FLAG else Level.WARNING
-            yield Remark(level, "L004", rule.id, "its threshold is 0: every score reaches it", "raise the threshold")
-
-
-def _shadowed(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
-    for index, rule in enumerate(policy.rules):
-        for other in policy.rules[:index] + policy.rules[index + 1 :]:
-            same = _covers(other, rule)
-            if same and (other.action > rule.action or not _covers(rule, other) or policy.rules.index(other) < index):
-                message = f"whatever it fires on makes `{other.id}` ({other.action.word}) fire too"
-                yield Remark(Level.WARNING, "L005", rule.id, message, "leave one of the two out")
-                break
-
-
-def _covers(wider: Rule, rule: Rule) -> bool:
-    """Return whether `wider` fires wherever `rule` does and asks for at least as much, in the same way."""
-    if Action.ALLOW in (wider.action, rule.action) or wider.action < rule.action or Action.REDACT in (wider.action, rule.action):
-        return False
-    return (
-        (wider.when is None or (rule.when is not None and wider.when.source == rule.when.source))
-        and wider.on >= rule.on
-        and wider.roles >= rule.roles
-        and set(wider.detect) >= set(rule.detect)
-        and all(any(_includes(pattern, other) for pattern in wider.category) for other in rule.category)
-        and wider.threshold <= rule.threshold
-        and wider.turns in ("all", rule.turns)
-        and (wider.on_error >= rule.on_error)
-        and (wider.message == rule.message or rule.action < Action.BLOCK)
-        and rule.principle in ("", wider.principle)
-    )
-
-
-def _includes(pattern: str, other: str) -> bool:
-    return pattern == other or (not other.endswith("/*") and categories.matches(pattern, other))
-
-
 def _unused(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
     served = {rule.principle for rule in policy.rules}
+    judged = {text for config in policy.detectors.values() for text in _principles(config, kinds)}
     for principle in policy.principles:
-        if principle.id not in served:
-            yield Remark(
-                Level.INFO, "L006", principle.id, "no rule serves this principle", "it still guides critique and training"
-            )
+        if principle.id not in served and principle.text not in judged:
+            hint = "name it in a rule's `principle`; it still guides critique and training"
+            yield Remark(Level.INFO, "L006", principle.id, "no rule serves this principle", hint)
     read = {name for rule in policy.rules for name in rule.detect}
     read |= {other for config in policy.detectors.values() for other in kinds[config.use].refers(config.options)}
     for name in policy.detectors:
         if name not in read:
             yield Remark(Level.WARNING, "L007", name, "no rule reads this detector", "leave it out")
+
+
+def _principles(config: DetectorConfig, kinds: Mapping[str, Kind]) -> list[str]:
+    """Return the prose of the principles that a detector judges by."""
+    named = [name for name, option in kinds[config.use].options.items() if option.principles and name in config.options]
+    return [text for name in named for text in config.options[name]]
 
 
 def _fails_open(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
@@ -225,9 +150,11 @@ def _untested(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
 _CHECKS = (
     _unreachable_categories,
     _redaction_without_spans,
-    _never_asked,
-    _always_fires,
-    _shadowed,
+    never_asked,
+    thresholds,
+    conditions,
+    shadowed,
+    taken_out,
     _unused,
     _fails_open,
     _cost_to_streams,

@@ -94,7 +94,7 @@ class Rule:
         """Return whether `finding` makes this rule fire."""
         return (
             finding.score >= self.threshold
-            and finding.turn in _TURNS[self.turns]
+            and finding.turn in TURNS[self.turns]
             and self.reads(finding.detector, finding.role)
             and any(categories.matches(name, finding.category) for name in self.category)
         )
@@ -136,6 +136,18 @@ class Option:
     principles: bool = False
 
 
+class Scores(NamedTuple):
+    """Which scores a detector's findings may have, as far as that is known.
+
+    Attributes:
+        graded: Whether a model measures them, so that every score in between occurs and 1 hardly ever does.
+    """
+
+    lowest: float = 0.0
+    highest: float = 1.0
+    graded: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What can stand behind `use:` in a policy's detectors.
@@ -153,6 +165,7 @@ class Kind:
         licence: Of the model or library behind it; empty for Tenet's own.
         remote: Whether texts leave this machine.
         refers: Names of other detectors of the policy that its options name; they are handed to `make` as a third argument.
+        scores: Which scores its findings may have with these options.
     """
 
     use: str
@@ -169,6 +182,7 @@ class Kind:
     licence: str = ""
     remote: bool = False
     refers: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _options: ()
+    scores: Callable[[Mapping[str, Any]], Scores] = lambda _options: Scores()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,4 +300,5 @@ class Policy:
     store: StoreSettings = StoreSettings()
 
 
-_TURNS = {"all": ("old", "new", "last"), "new": ("new", "last"), "last": ("last",)}
+TURNS: Mapping[str, tuple[str, ...]] = {"all": ("old", "new", "last"), "new": ("new", "last"), "last": ("last",)}
+"""Which user turns a rule reads, by its `turns`: words of `Finding.turn`."""

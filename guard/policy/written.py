@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
@@ -79,6 +79,23 @@ class Document:
     root: Value
     head: list[str]
     aliases: bool
+
+
+class Comment(NamedTuple):
+    """A comment in a text, with its line and column, from 1; `alone` where nothing else stands on its line."""
+
+    line: int
+    column: int
+    text: str
+    alone: bool
+
+
+def comments(text: str) -> list[Comment]:
+    """Return every comment of a text that has been read before, in order; its lines end with a line feed."""
+    reading = _Reading(text)
+    for event in YAML(typ="safe", pure=True).parse(text):
+        reading.take(event)
+    return [reading.comment(start, said) for start, said in reading.loose() if said]
 
 
 def written(text: str) -> Document:
@@ -198,7 +215,7 @@ class _Reading:
         """Give every comment, and every blank line, to the entry that it belongs to."""
         starts = [entry.start for entry in self._entries]
         blank = -1
-        for start, text in self._loose():
+        for start, text in self.loose():
             following = bisect(starts, start)
             if 0 <= blank != following:
                 self._above(blank).append("")
@@ -229,7 +246,12 @@ class _Reading:
     def _above(self, following: int) -> list[str]:
         return self._entries[following].lead if 0 < following < len(self._entries) else self.head
 
-    def _loose(self) -> list[tuple[int, str]]:
+    def comment(self, start: int, text: str) -> Comment:
+        row = self._row(start)
+        line = self._starts[row]
+        return Comment(row + 1, start - line + 1, text, not self.text[line:start].strip(" \t"))
+
+    def loose(self) -> list[tuple[int, str]]:
         """Return comments and blank lines outside of values, in order."""
         found = []
         position = 0

@@ -201,7 +201,14 @@ def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path):
 
 def test_a_policy_keeps_its_digest(tmp_path: Path):
     path = tmp_path / "p.yaml"
-    path.write_text(re.sub(r"^ +", lambda margin: margin[0] * 2, shipped()["default"].read_text(), flags=re.MULTILINE))
+    path.write_text(
+        re.sub(
+            r"^( +)(- )?",
+            lambda found: found[1] * 2 + ("-   " if found[2] else ""),
+            shipped()["default"].read_text(),
+            flags=re.MULTILINE,
+        )
+    )
     before, digest = path.read_bytes(), load(path, kinds()).digest
     replace_file(path, before, formatted(before, "p.yaml", kinds(), tmp_path))
     assert path.read_bytes() == shipped()["default"].read_bytes()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from guard.policy.lint import Level, lint
 from guard.policy.load import load, loads
-from guard.policy.model import Kind
+from guard.policy.model import Kind, Option, Scores
+from guard.policy.remarks import CODES
 from guard.policy.speculation import rules_against_speculation
 
 
@@ -154,3 +156,91 @@ def test_errors_come_before_warnings_and_say_the_way_out() -> None:
 def test_only_input_rules_that_protect_more_than_the_client_forbid_speculation(rule: str, forbids: bool) -> None:
     policy = loads(f"{DETECTORS}rules: [{{id: r, {rule}}}]", KINDS)
     assert bool(rules_against_speculation(policy)) is forbids
+
+
+SCORED = {
+    **KINDS,
+    "model": replace(KINDS["harm"], use="model", scores=lambda _options: Scores(0.05, graded=True)),
+    "list": replace(KINDS["pii"], use="list", scores=lambda _options: Scores(0.4, 0.8)),
+}
+
+
+def _threshold(detect: str, threshold: float) -> list[tuple[str, str]]:
+    category = {"list": "pii/email"}.get(detect, "hate")
+    rule = f"{{id: r, on: input, detect: {detect}, category: {category}, action: block, threshold: {threshold}}}"
+    policy = loads(f"version: 1\ndetectors: {{{detect}: {detect}}}\nrules: [{rule}]", SCORED)
+    return [(remark.level.value, remark.code) for remark in lint(policy, SCORED) if remark.code in ("L004", "L013")]
+
+
+@pytest.mark.parametrize(
+    ("detect", "threshold", "remarks"),
+    [
+        ("model", 0.05, [("warning", "L004")]),
+        ("model", 0.06, []),
+        ("model", 1, [("warning", "L013")]),
+        ("model", 0.99, []),
+        ("list", 0.81, [("error", "L013")]),
+        ("list", 0.8, []),
+        ("list", 0.1, []),
+        ("harm", 1, []),
+    ],
+)
+def test_a_threshold_that_every_score_reaches_or_none_is_remarked_upon(
+    detect: str, threshold: float, remarks: list[tuple[str, str]]
+) -> None:
+    assert _threshold(detect, threshold) == remarks
+
+
+EXCEPTION = ", {id: x, on: input, detect: harm, category: hate/*, action: allow, overrides: good}"
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "subject"),
+    [
+        (GOOD + EXCEPTION, "L011", "good"),
+        (GOOD.replace("action", "when: 'false', action"), "L012", "good"),
+        (GOOD.replace("action", "when: stage == 'output', action"), "L012", "good"),
+        (GOOD.replace("action", "when: stage == 'input', action"), "L012", "good"),
+        ("{id: a, detect: people, category: pii/*, action: redact}, {id: b, detect: people, category: pii/email, action: redact}",
+         "L005", "b"),
+        ("{id: a, detect: people, category: pii/*, action: redact}, {id: b, detect: people, category: pii/email, action: flag}",
+         "L005", "b"),
+        (GOOD + EXCEPTION + EXCEPTION.replace("id: x", "id: y").replace("hate/*", "hate"), "L005", "y"),
+        (GOOD + ", {id: r, on: input, detect: harm, category: hate, action: flag, turns: last}", "L005", "r"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_never_matters_is_remarked_upon(rules: str, code: str, subject: str) -> None:
+    assert subject in {remark for _, each, remark in _codes(rules) if each == code}
+
+
+@pytest.mark.parametrize(
+    ("rules", "code"),
+    [
+        (GOOD + EXCEPTION.replace("hate/*", "violence"), "L011"),
+        (GOOD + EXCEPTION.replace("action", "threshold: 0.6, action"), "L011"),
+        (GOOD + EXCEPTION.replace("action", "roles: user, action"), "L011"),
+        (GOOD.replace("on: input, ", "").replace("action", "when: stage == 'input', action"), "L012"),
+        (GOOD.replace("action", "when: model == '', action"), "L012"),
+        ("{id: a, detect: people, category: pii/*, action: redact, redact: hash},"
+         "{id: b, detect: people, category: pii/email, action: redact}", "L005"),
+        ("{id: a, detect: people, category: pii/*, action: block}, {id: b, detect: people, category: pii/email, action: redact}",
+         "L005"),
+        (GOOD + EXCEPTION + EXCEPTION.replace("id: x", "id: y").replace("hate/*", "violence"), "L005"),
+        (GOOD.replace("action", "turns: last, action")
+         + ", {id: r, on: input, detect: harm, category: hate, action: flag}", "L005"),
+    ],
+)  # fmt: skip
+def test_its_near_misses_are_not(rules: str, code: str) -> None:
+    assert code not in {each for _, each, _ in _codes(rules)}
+
+
+def test_a_principle_that_a_detector_judges_by_is_served() -> None:
+    judging = replace(KINDS["judge"], options={"principles": Option("strings", "ids", principles=True)})
+    text = "version: 1\nprinciples: [{id: p, text: Be kind.}]\ndetectors: {judge: {use: judge, principles: [p]}}\nrules: []"
+    assert "L006" not in {remark.code for remark in lint(loads(text, {**KINDS, "judge": judging}), {**KINDS, "judge": judging})}
+
+
+def test_every_remark_has_a_level_that_its_code_allows() -> None:
+    remarks = lint(loads(f"{DETECTORS}rules: [{GOOD}{EXCEPTION}]\nprinciples: [{{id: kind, text: x}}]", KINDS), KINDS)
+    assert {remark.code for remark in remarks} >= {"L006", "L007", "L011", "L023"}
+    assert all(remark.level in CODES[remark.code].levels for remark in remarks)

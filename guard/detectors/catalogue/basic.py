@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from guard import categories
-from guard.detectors.catalogue.late import fixed, late
-from guard.policy.model import Kind, Mistake, Option
+from guard.detectors.catalogue.late import fixed, graded, late
+from guard.policy.model import Kind, Mistake, Option, Scores
 
 _ENTITIES = Option("strings", "the categories to look for; all where absent")
 
@@ -37,6 +37,7 @@ KINDS = (
         summary="your own patterns (RE2 syntax) and word lists",
         make=late("guard.detectors.patterns", "make"),
         categories=late("guard.detectors.patterns", "categories_of"),
+        scores=late("guard.detectors.patterns", "scores_of"),
         check=late("guard.detectors.patterns", "check"),
         options={
             "patterns": Option("list", "each with `pattern`, `category`, and optionally `score`, `views`, `group`"),
@@ -73,6 +74,7 @@ KINDS = (
         summary="text that hides from detectors: stacked marks, endless or nested encodings",
         make=late("guard.detectors.obfuscation", "make"),
         categories=fixed(("obfuscation",)),
+        scores=lambda _options: Scores(1.0),
     ),
     Kind(
         use="embedded",
@@ -81,6 +83,7 @@ KINDS = (
         categories=late("guard.detectors.embedded", "categories_of"),
         spans=False,
         reach="window",
+        scores=graded(0.05),
         ships=("detectors/models/linear.safetensors",),
         options={
             "after": Option("integer", "characters after which a window may end at a sentence", minimum=1, maximum=10_000),

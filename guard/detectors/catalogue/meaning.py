@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guard.detectors.catalogue.late import fixed, late
+from guard.detectors.catalogue.late import fixed, graded, late
 from guard.policy.model import Kind, Option
 
 _ENCODER = "encoder"
@@ -18,6 +18,7 @@ KINDS: tuple[Kind, ...] = (
         check=late("guard.detectors.meaning.similarity", "check"),
         spans=False,
         reach="window",
+        scores=graded(0.05),
         extra=_ENCODER,
         modules=_MODULES,
         licence=_LICENCE,

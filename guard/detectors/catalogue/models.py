@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guard.detectors.catalogue.late import late
+from guard.detectors.catalogue.late import graded, late
 from guard.policy.model import Kind, Option
 
 _CHECKS = "guard.detectors.classifiers.checks"
@@ -45,6 +45,7 @@ KINDS: tuple[Kind, ...] = (
         check=late(_CHECKS, "check_detoxify"),
         spans=False,
         reach="window",
+        scores=graded(0.05),
         extra="detoxify",
         modules=("detoxify", "torch", "transformers"),
         licence="Apache-2.0",
@@ -69,6 +70,7 @@ KINDS: tuple[Kind, ...] = (
         check=late(_CHECKS, "check"),
         spans=False,
         reach="window",
+        scores=graded(0.05),
         extra="transformers",
         modules=("torch", "transformers"),
         licence="the model's own",
@@ -92,6 +94,7 @@ KINDS: tuple[Kind, ...] = (
         check=late(_CHECKS, "check"),
         spans=False,
         reach="window",
+        scores=graded(0.05),
         extra="onnx",
         modules=("onnxruntime", "tokenizers"),
         licence="the model's own",
