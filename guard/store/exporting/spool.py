@@ -94,6 +94,7 @@ class Spool:
     def __init__(self) -> None:
         self.db = sqlite3.connect("", isolation_level=None)
         self.db.executescript(_TABLES)
+        self.db.execute("BEGIN")  # of one transaction that never ends: pages are written when memory is short, not each time
 
     def add(self, item: Item, votes: Sequence[Vote]) -> None:
         """Add what is said about an item, which may be there already."""
