@@ -39,8 +39,11 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def staged(out: Path) -> Iterator[Path]:
+def staged(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a folder to write into, which becomes `out` in one step when all went well, and is gone otherwise.
+
+    Args:
+        overwrite: Whether what is there may go; else a folder that somebody else filled meanwhile stays.
 
     Raises:
         DataError: Where it cannot be written.
@@ -52,7 +55,7 @@ def staged(out: Path) -> Iterator[Path]:
     try:
         yield staging
         flush(staging)
-        _publish(staging, out.absolute())
+        _publish(staging, out.absolute(), overwrite=overwrite)
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror or type(error).__name__}") from error
     finally:
@@ -122,9 +125,9 @@ def _all_right_or_wrong(records: Sequence[Record]) -> bool:
     return all(reward in (0.0, 1.0) for record in records if isinstance(record, Steps) for reward in record.rewards)
 
 
-def _publish(staging: Path, out: Path) -> None:
+def _publish(staging: Path, out: Path, *, overwrite: bool) -> None:
     before = staging.with_name(f"{staging.name}-before")
-    if out.exists():
+    if overwrite and out.exists():
         os.rename(out, before)
     try:
         os.rename(staging, out)

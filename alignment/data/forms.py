@@ -150,7 +150,7 @@ def _with_system(row: Row, messages: Messages) -> Messages:
 
 
 def _first(row: Row, keys: tuple[str, ...]) -> str:
-    return next((key for key in keys if row.get(key) is not None), keys[0])
+    return next((key for key in keys if row.get(key) not in (None, "")), keys[0])
 
 
 def _answered(row: Row) -> bool:

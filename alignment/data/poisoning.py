@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from alignment.data.lengths import middle_score
 from alignment.records import Messages, Pair, Record, Scored, Unpaired, spoken
@@ -22,6 +26,7 @@ _RARE = 0.05
 _PURE = 0.97
 _SURE = 0.01
 _SHOWN = 20
+_BUCKETS = 2**23
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,8 @@ def triggers(records: Sequence[Record]) -> tuple[list[Trigger], float]:
     A phrase is one to three words in at least 8 and at most 5 % of the records. It is too pure where 97 % of its outcomes are
     the same, and a binomial test says that chance does this once in 100 such sets, all phrases counted (Bonferroni).
     """
-    seen = [_Seen("prompt"), _Seen("answer")]
-    middle = middle_score(records)
-    for number, record in enumerate(records):
-        for where, text, good in _outcomes(record, middle):
-            seen[where == "answer"].add(number, text, good)
-    found = [each for place in seen for each in place.pure(records)]
+    most = max(_LEAST, int(_RARE * len(records)))
+    found = [each for where in ("prompt", "answer") for each in _seen(records, where, most).pure(records)]
     marked = {number for each in found for number in each[1]}
     shown = sorted((trigger for trigger, _ in found), key=lambda each: (-each.records, -len(each.phrase), each.phrase))
     return shown[:_SHOWN], len(marked) / len(records) if records else 0.0
@@ -118,11 +119,24 @@ def _user(prompt: Messages) -> str:
     return "\n".join(message.content for message in prompt if message.role == "user")
 
 
+def _seen(records: Sequence[Record], where: str, most: int) -> _Seen:
+    """Return the phrases of one place; those that are too rare or too common to matter are told by a sketch, and not kept."""
+    middle = middle_score(records)
+    texts = [(number, each) for number, record in enumerate(records) for each in _outcomes(record, middle) if each[0] == where]
+    often = np.zeros(_BUCKETS, dtype=np.uint32)
+    for _, (_, text, _) in texts:
+        often[np.unique(np.fromiter(map(_bucket, _phrases(text)), dtype=np.int64))] += 1
+    seen = _Seen(where, often, most)
+    for number, (_, text, good) in texts:
+        seen.add(number, text, good)
+    return seen
+
+
 class _Seen:
     """The phrases of one place, with their outcomes. A phrase that both sides of a pair have says nothing there."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, often: NDArray[np.uint32], most: int) -> None:
+        self._where, self._often, self._most = where, often, most
         self._texts = Counter[bool]()
         self._good: dict[str, set[int]] = {}
         self._bad: dict[str, set[int]] = {}
@@ -131,11 +145,13 @@ class _Seen:
         self._texts[good] += 1
         side = self._good if good else self._bad
         for phrase in set(_phrases(text)):
+            if not _LEAST <= self._often[_bucket(phrase)] <= 2 * self._most:  # twice, as both sides of a pair may have it
+                continue
             side.setdefault(phrase, set()).add(number)
 
     def pure(self, records: Sequence[Record]) -> Iterator[tuple[Trigger, set[int]]]:
         base = self._texts[True] / max(1, self._texts.total())
-        candidates = list(self._candidates(max(_LEAST, int(_RARE * len(records)))))
+        candidates = list(self._candidates())
         for phrase, good, bad in candidates:
             mostly = len(good) >= len(bad)
             count, pure = len(good) + len(bad), max(len(good), len(bad))
@@ -144,11 +160,11 @@ class _Seen:
                 ids = tuple(records[number].origin.id for number in sorted(good | bad)[:5])
                 yield Trigger(phrase, self._where, "good" if mostly else "bad", count, ids), good | bad
 
-    def _candidates(self, most: int) -> Iterator[tuple[str, set[int], set[int]]]:
+    def _candidates(self) -> Iterator[tuple[str, set[int], set[int]]]:
         for phrase in self._good.keys() | self._bad.keys():
             good, bad = self._good.get(phrase, set()), self._bad.get(phrase, set())
             good, bad = good - bad, bad - good
-            if _LEAST <= len(good) + len(bad) <= most:
+            if _LEAST <= len(good) + len(bad) <= self._most:
                 yield phrase, good, bad
 
 
@@ -157,6 +173,10 @@ def _phrases(text: str) -> Iterator[str]:
     for length in range(1, _LONGEST + 1):
         for start in range(len(words) - length + 1):
             yield " ".join(words[start : start + length])
+
+
+def _bucket(phrase: str) -> int:
+    return zlib.crc32(phrase.encode("utf-8", "surrogatepass")) % _BUCKETS
 
 
 def _tail(successes: int, trials: int, chance: float) -> float:

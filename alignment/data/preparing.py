@@ -89,9 +89,12 @@ def prepare(asked: Asked) -> dict[str, Any]:
     measures = checked(sets, counts, asked.limits, detectors(), score)
     report = asked.out.with_name(f"{asked.out.name}.checks.json")
     if not all(measure.passed for measure in measures):
-        write_json(report, {measure.name: measure.as_dict() for measure in measures})
+        try:
+            write_json(report, {measure.name: measure.as_dict() for measure in measures})
+        except OSError as error:
+            raise DataError(f"{report}: cannot be written: {error.strerror or type(error).__name__}") from error
         raise ChecksFailed(measures, report)
-    with staged(asked.out) as folder:
+    with staged(asked.out, overwrite=asked.overwrite) as folder:
         files = write_sets(folder, asked.kind, sets)
         card = _card(asked, reading, sets, measures, files, digest)
         write_json(folder / CARD, card)

@@ -57,7 +57,8 @@ def rows_of(file: Path) -> Iterator[Row]:
         for row in read_rows(file, Layout(slices=_columns(file))):
             yield Row(row.number, _numbers(row.value))
     except BadRow as error:
-        raise DataError(f"{file}:{error.number}: {error}") from None
+        said = str(error).replace("an object with a text and labels", "an object, one record a line")
+        raise DataError(f"{file}:{error.number}: {said}") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or type(error).__name__}") from error
 

@@ -203,3 +203,21 @@ def test_a_trainer_takes_the_sets_with_no_edits(kind: str, name: str, source: Pa
         processing_class=AutoTokenizer.from_pretrained(model),
     )
     assert training.train().training_loss > 0
+
+
+def test_a_folder_that_another_run_filled_meanwhile_stays(tmp_path: Path):
+    from alignment.data.folder import staged
+    from alignment.data.rows import DataError
+
+    with pytest.raises(DataError, match="cannot be written"), staged(tmp_path / "out", overwrite=False) as folder:
+        (folder / "ours").write_text("ours")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out/theirs").write_text("theirs")
+    assert [str(file.relative_to(tmp_path)) for file in sorted(tmp_path.rglob("*"))] == ["out", "out/theirs"]
+
+
+def test_a_policy_tells_where_it_contradicts_people(source: Path, policy_file: Path, tmp_path: Path):
+    written(source, ({**row, "chosen": f"{row['chosen']} forbidden"} for row in rows(60)))
+    failed = run(source, "--kind", "pairs", "--out", tmp_path / "out", "--policy", policy_file)
+    assert failed.exit_code == 1, failed.output
+    assert "contradictions: expected at most 20.0%, got 100.0%" in failed.output

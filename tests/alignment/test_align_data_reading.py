@@ -98,7 +98,7 @@ def test_verdicts_scores_steps_and_prompts_are_read(tmp_path: Path):
     (verdict,), _ = read(written(tmp_path, {**said, "label": 0}), Kind.UNPAIRED)
     (scored,), _ = read(written(tmp_path, {**said, "score": 0.25}), Kind.SCALAR)
     (steps,), _ = read(written(tmp_path, {"prompt": "x", "completions": ["a", "b"], "labels": [True, 0.5]}), Kind.PROCESS)
-    (prompt,), _ = read(written(tmp_path, {"text": "x", "labels": {"hate": 0}, "look_alike": True}), Kind.PROMPTS)
+    (prompt,), _ = read(written(tmp_path, {"prompt": "", "text": "x", "labels": {"hate": 0}, "look_alike": True}), Kind.PROMPTS)
     assert isinstance(verdict, Unpaired) and verdict.label is False
     assert isinstance(scored, Scored) and scored.score == 0.25
     assert isinstance(steps, Steps) and steps.rewards == (1.0, 0.5)
