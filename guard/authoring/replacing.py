@@ -27,7 +27,10 @@ def replace_file(path: Path, before: bytes, data: bytes) -> None:
         if not target.stat().st_mode & _ANY_WRITE or not os.access(target, os.W_OK):
             raise TenetError(f"{path}: expected a file that may be written, it is read-only; nothing was changed")
         with _alone(target):
-            if target.read_bytes() != before:
+            now = target.read_bytes()
+            if now == data:
+                return
+            if now != before:
                 raise TenetError(f"{path}: was changed meanwhile; run the command again")
             _replace(target, data)
     except OSError as error:

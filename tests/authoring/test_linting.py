@@ -201,3 +201,20 @@ def test_the_page_lists_every_code():
     page = (ROOT / "docs/lint.md").read_text()
     rows = re.findall(r"^\| `(L\d+)` \| ([a-z, ]+) \| (.*) \|$", page, re.MULTILINE)
     assert rows == [(code, ", ".join(each.levels), each.summary) for code, each in CODES.items()]
+
+
+def test_the_page_shows_what_is_printed_and_its_exceptions_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (ROOT / "docs/lint.md").read_text()
+    shown = re.findall(r"^```console\n\$ guard policy lint (\S+) --ignore L02,L03\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    [(name, printed)] = shown
+    policy = HEAD.replace("  people: {use: pii}\n  spare: {use: secrets}\n", "").replace("  # What is grave.\n", "")
+    policy = policy.replace("    threshold: 0.7\n", "").replace("rules:", "rules:\n") + (
+        "  - id: twin\n    on: input\n    detect: harm\n    category: hate\n    action: flag\n"
+    )
+    (tmp_path / name).write_text(policy.replace("\n\n", "\n"))
+    (tmp_path / name.replace(".yaml", "_test.yaml")).write_text("tests: []\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(name, "--ignore", "L02,L03").stdout == printed
+    [excepted] = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "excepted.yaml").write_text(excepted)
+    assert run("excepted.yaml", "--strict").stdout.endswith("excepted.yaml: 0 errors, 0 warnings, 2 excepted\n")

@@ -197,6 +197,17 @@ def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path):
     with pytest.raises(TenetError, match="changed meanwhile"):
         replace_file(path, b"old", b"formatted")
     assert path.read_bytes() == b"new"
+    replace_file(path, b"old", b"new")
+
+
+def test_two_that_format_a_file_at_once_both_succeed(tmp_path: Path):
+    path = tmp_path / "p.yaml"
+    path.write_text(CROOKED)
+    code = "from guard.cli import main; main()"
+    both = [subprocess.Popen([sys.executable, "-c", code, "policy", "fmt", str(path)]) for _ in range(2)]
+    assert [each.wait(timeout=30) for each in both] == [0, 0]
+    assert path.read_text() == STRAIGHT
+    assert os.listdir(tmp_path) == ["p.yaml"]
 
 
 def test_a_policy_keeps_its_digest(tmp_path: Path):
