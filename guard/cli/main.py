@@ -11,6 +11,7 @@ import typer
 
 from guard.cli.auditing import audit_app
 from guard.cli.calibrating import calibrate
+from guard.cli.erasing import erase, subject
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
@@ -36,6 +37,8 @@ app.add_typer(feedback_app, name="feedback")
 app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
 app.command()(evaluate)
+store_app.command()(erase)
+store_app.command()(subject)
 policy_app.command()(schema)
 policy_app.command()(fmt)
 policy_app.command()(lint)

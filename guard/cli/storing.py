@@ -70,13 +70,21 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file that `guard store backup` wrote.")],
     store: StoreOption = "default",
+    erasures_from: Annotated[
+        str,
+        typer.Option(
+            metavar="STORE", help="The store that the backup was made of, or a later backup: what was erased there stays erased."
+        ),
+    ] = "",
     json_output: JsonOption = False,
 ) -> None:
     """Fill an empty database from a backup, of this or of the other kind of database."""
     from guard.store.backup import restore as read
+    from guard.store.reerasing import remembered
 
+    erased = remembered(erasures_from) if erasures_from else None
     with _database(store, create=True) as engine:
-        filled = read(source, engine)
+        filled = read(source, engine, erased)
         _note(engine, "restore", rows=filled)
     _print(filled, f"restored from {source}", json_output=json_output)
 

@@ -16,6 +16,7 @@ from guard.errors import StoreError
 from guard.store.connecting import reading, shown, writing
 from guard.store.dump import Dump, write_dump
 from guard.store.migrating import VERSION_TABLE, State, newest, state, upgrade, version
+from guard.store.reerasing import Remembered, check_same_store, erase_again
 
 _STEP = 1_000
 
@@ -44,25 +45,35 @@ def backup(engine: Engine, target: Path, *, replace: bool = False) -> dict[str, 
         return write_dump(connection, _tables(connection), version(connection), target)
 
 
-def restore(source: Path, engine: Engine) -> dict[str, int]:
-    """Fill an empty database from a backup, and bring it up to date.
+def restore(source: Path, engine: Engine, erased: Remembered | None = None) -> dict[str, int]:
+    """Fill an empty database from a backup, bring it up to date, and remove what was erased.
+
+    Args:
+        erased: What was erased from the store since the backup was made.
 
     Returns:
         How many rows of each table there are now.
 
     Raises:
-        StoreError: Where the database is not empty, or the file is no backup, is damaged, or is of a newer Tenet.
+        StoreError: Where the database is not empty, or the file is no backup, is damaged, or is of a newer Tenet; or where
+            something was erased, and the store's key is not given.
     """
+    filled = _filled(source, engine, erased)
+    removed = erase_again(engine, erased)
+    return {name: count - removed.get(name, 0) for name, count in filled.items()}
+
+
+def _filled(source: Path, engine: Engine, erased: Remembered | None) -> dict[str, int]:
     with reading(engine) as connection:
         if state(connection) is not State.EMPTY and not _is_blank(connection):
             raise StoreError(f"the store {shown(engine.url)}: expected an empty database to restore into, got one with records")
     if not source.is_file():
         raise StoreError(f"{source}: there is no such file")
     if _is_sqlite(source):
-        return _restore_sqlite(source, engine)
+        return _restore_sqlite(source, engine, erased)
     dump = Dump(source)
     with closing(dump):
-        counted = _fill(engine, dump.version, {name: dump.rows_of(name) for name in dump.rows})
+        counted = _fill(engine, dump.version, {name: dump.rows_of(name) for name in dump.rows}, erased)
     if counted != dump.rows:
         raise StoreError(f"{source}: {sum(dump.rows.values())} rows were expected, {sum(counted.values())} are there")
     return counted
@@ -85,17 +96,18 @@ def _copy_sqlite(engine: Engine, target: Path) -> dict[str, int]:
     return _counted(target)
 
 
-def _restore_sqlite(source: Path, engine: Engine) -> dict[str, int]:
+def _restore_sqlite(source: Path, engine: Engine, erased: Remembered | None) -> dict[str, int]:
     other = create_engine("sqlite://", creator=lambda: sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True))
     try:
         with reading(other) as connection:
             tables = _tables(connection)
-            return _fill(engine, version(connection), {table.name: _rows(connection, table) for table in tables.tables.values()})
+            rows = {table.name: _rows(connection, table) for table in tables.tables.values()}
+            return _fill(engine, version(connection), rows, erased)
     finally:
         other.dispose()
 
 
-def _fill(engine: Engine, at: str, sources: dict[str, Iterator[dict[str, Any]]]) -> dict[str, int]:
+def _fill(engine: Engine, at: str, sources: dict[str, Iterator[dict[str, Any]]], erased: Remembered | None) -> dict[str, int]:
     """Make the tables as they were in version `at`, fill them in one transaction, and bring them up to date."""
     with reading(engine) as connection:
         if state(connection) is not State.EMPTY and version(connection) != at:
@@ -114,6 +126,7 @@ def _fill(engine: Engine, at: str, sources: dict[str, Iterator[dict[str, Any]]])
             while step := list(islice(rows, _STEP)):
                 connection.execute(known[name].insert(), step)
                 counted[name] += len(step)
+        check_same_store(connection, erased)
     upgrade(engine)
     return counted
 

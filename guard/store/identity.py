@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import secrets
 import time
@@ -22,3 +24,9 @@ def is_id(text: str) -> bool:
 def new_id(prefix: str) -> str:
     """Return a random id with a prefix that says of what: `fb` of feedback, `lb` of a label, `pr` of a pair, `gk` of a key."""
     return f"{prefix}_{secrets.token_hex(12)}"
+
+
+def keyed_digest(secret: bytes, *parts: str) -> str:
+    """Return what stands for something in the store: a keyed digest of its parts, of 32 hexadecimal digits."""
+    said = b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)
+    return hmac.new(secret, said, hashlib.sha256).hexdigest()[:32]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -15,8 +13,9 @@ from guard.store.audit import Audit
 from guard.store.connecting import connect, parsed, reading, writing
 from guard.store.exchanges import Exchanges
 from guard.store.feedback import Feedback
-from guard.store.identity import now
+from guard.store.identity import keyed_digest, now
 from guard.store.keys import Keys
+from guard.store.late import LateRows
 from guard.store.migrating import open_or_migrate
 from guard.store.policies import Policies
 from guard.store.sealing import KEY_VARIABLE, Codec, codec_from_environment
@@ -43,6 +42,7 @@ class Store:
         self.before_close: list[Callable[[], None]] = []
         """What is called before the writer is closed."""
         self._secrets: dict[str, bytes] = {}
+        LateRows(self)
 
     @cached_property
     def id(self) -> str:
@@ -63,10 +63,7 @@ class Store:
         Args:
             kind: `subject` or `conversation`, so that equal names of different things differ.
         """
-        if not value:
-            return ""
-        said = b"\0".join(part.encode("utf-8", "surrogatepass") for part in (kind, tenant, value))
-        return hmac.new(self.secret("pseudonyms"), said, hashlib.sha256).hexdigest()[:32]
+        return keyed_digest(self.secret("pseudonyms"), kind, tenant, value) if value else ""
 
     def close(self) -> None:
         """Write what waits, and let the database go."""

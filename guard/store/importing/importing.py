@@ -24,6 +24,7 @@ from guard.store.importing.drafts import BadRecord
 from guard.store.importing.formats import Format, format_of
 from guard.store.importing.reading import BadRow, read_rows
 from guard.store.importing.rows import Rows, TableRow, by_table
+from guard.store.late import without_erased
 from guard.store.statements import insert_new
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ def _records(asked: Asked, kind: Format, rows: Rows, unknown: Counter[str]) -> I
 
 def _insert(connection: Connection, store: Store, rows: list[TableRow]) -> Counter[str]:
     written: Counter[str] = Counter()
-    for table, values in by_table(rows).items():
+    kept = without_erased(connection, store.pseudonym, rows)
+    for table, values in by_table(kept).items():
         statement = insert_new(table, store.engine.dialect.name).returning(next(iter(table.primary_key.columns)))
         written[table.name] += len(connection.execute(statement, values).all())
     return written
