@@ -114,6 +114,24 @@ def test_rejected_flagged_and_distrusted_feedback_is_left_out(store: Store, out:
     assert reasons(out) == {"rejected": 1, "flagged": 1, "flagged-source": 1, "no-weight": 1}
 
 
+def test_what_a_reviewer_accepted_counts_whoever_said_it(store: Store, out: Path):
+    say(store, keep_answers(store, "Hello?", ["Yes."]), "thumb", value=1.0, source="outlier", status="accepted")
+    row = {"tenant": "", "source": "outlier", "flagged": True, "weight": 0.5, "created": now(), "changed": now()}
+    with writing(store.engine) as connection:
+        connection.execute(insert(schema.sources), row)
+    assert [record["weight"] for record in exported(store, out, "binary")] == [0.5]
+
+
+def test_a_score_that_names_a_category_is_about_the_text_and_not_the_answers_worth(store: Store, tmp_path: Path):
+    exchange = keep_answers(store, "Hello?", ["Go away, you fool."])
+    say(store, exchange, "score", value=0.9, category="toxicity", source="a")
+    say(store, exchange, "score", value=0.1, category="violence", source="a")
+    say(store, exchange, "score", value=0.3, source="a")
+    assert [record["score"] for record in exported(store, tmp_path / "scalar", "scalar")] == [0.3]
+    (record,) = exported(store, tmp_path / "moderation", "moderation")
+    assert record["labels"] == {"toxicity": 1, "violence": 0}
+
+
 def test_what_is_not_kept_is_counted_and_named(store: Store, out: Path):
     for form in ("none", "withheld"):
         say(store, keep_answers(store, "Hello?", ["Yes?"], form=form), "thumb", value=1.0)

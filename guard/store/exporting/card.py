@@ -17,7 +17,7 @@ REASONS: Mapping[str, str] = {
     "which-choice": "there were several answers, and it is not said which one is meant",
     "not-shown": "the caller was shown a refusal or a revision, so that what was said is not about the answer in the store",
     "no-correction": "the correction is empty",
-    "no-value": "there is no value",
+    "no-value": "there is no value, or, of a category, none from 0 to 1",
     "equal": "both sides of the pair are equal",
     "undecided": "the appeal was not accepted",
     "unknown-category": "the category is none that Tenet knows, or that a detector of this installation has reported",

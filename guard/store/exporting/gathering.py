@@ -69,7 +69,11 @@ class Gathering:
 
     def _take_feedback(self) -> None:
         saying = SAYING[self.asked.format]
-        conditions = [*self._times(schema.feedback), schema.feedback.c.kind.in_(sorted(saying))]
+        said = schema.feedback.c
+        conditions = [*self._times(schema.feedback), said.kind.in_(sorted(saying))]
+        if "score" in saying:  # one that names a category is about that, and not about how good an answer is
+            about_category = self.asked.format == "moderation"
+            conditions.append((said.kind != "score") | ((said.category != "") if about_category else (said.category == "")))
         for batch in batched(self.store.feedback.every(self.asked.tenant, conditions), _BATCH):
             contexts = self._contexts.of(each.exchange_id for each in batch)
             for each in batch:
@@ -109,7 +113,7 @@ class Gathering:
     def _said(self, feedback: StoredFeedback, contexts: Mapping[str, Context]) -> Said:
         if feedback.status in _EXCLUDED:
             raise Unfit(feedback.status)
-        weight = self._weight(feedback.source, feedback.weight)
+        weight = self._weight(feedback.source, feedback.weight, accepted=feedback.status == "accepted")
         return Said(feedback, _found(contexts, feedback.exchange_id), weight, self._sweeper)
 
     def _labelled(self, row: Row[Any], contexts: Mapping[str, Context]) -> Iterable[Statement]:
@@ -143,9 +147,10 @@ class Gathering:
         contents = zip(prompt, swept[:-2], strict=True)
         return [{**message, "content": text} for message, text in contents], swept[-2], swept[-1]
 
-    def _weight(self, source: str, own: float) -> float:
+    def _weight(self, source: str, own: float, *, accepted: bool = False) -> float:
+        """Return what a statement weighs; what a reviewer accepted counts whatever its source is."""
         trust, flagged = self._trust.get(source, (1.0, False))
-        if flagged:
+        if flagged and not accepted:
             raise Unfit("flagged-source")
         weight = own * trust
         if not math.isfinite(weight) or weight <= 0:

@@ -131,6 +131,15 @@ def _category(said: Said) -> Iterator[Statement]:
     yield moderated(said.context, stage, said.feedback.choice), [said.vote(value, said.feedback.category or ANY)]
 
 
+def _category_score(said: Said) -> Iterator[Statement]:
+    """Yield what a score of 0 to 1 says of a category: at a half and above that the text is of it."""
+    value = said.feedback.value
+    if value is None or not 0 <= value <= 1:
+        raise Unfit("no-value")
+    stage = str(said.feedback.details.get("stage", ""))
+    yield moderated(said.context, stage, said.feedback.choice), [said.vote(1.0 if value >= 0.5 else -1.0, said.feedback.category)]
+
+
 def _appeal(said: Said) -> Iterator[Statement]:
     """Yield, of an appeal that was accepted, that the block was wrong."""
     if said.feedback.status != "accepted":
@@ -167,7 +176,7 @@ SAYING: Mapping[str, Mapping[str, Callable[[Said], Iterator[Statement]]]] = {
     "sft": {"correction": _correction, "thumb": _thumb},
     "binary": {"correction": _correction, "thumb": _thumb},
     "scalar": {"score": _score},
-    "moderation": {"category": _category, "appeal": _appeal},
+    "moderation": {"category": _category, "score": _category_score, "appeal": _appeal},
 }
 """What feedback of each kind says, by format. Other kinds say nothing there."""
 
