@@ -31,6 +31,7 @@ unit: .venv/all ## Run the tests, with coverage
 	$(BIN)/coverage report --skip-covered --fail-under=90
 
 policies: .venv/all ## Lint and test the policies that are shipped
+	$(BIN)/guard policy fmt --check policies/*.yaml
 	$(BIN)/guard policy lint default strict constitution
 	$(BIN)/guard policy test default strict constitution
 

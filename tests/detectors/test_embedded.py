@@ -18,6 +18,7 @@ from guard.detectors.embedded import REPORTED, Embedded, categories_of, make, wi
 from guard.detectors.embedded_stages import CATEGORIES, ENCODER, MODEL, MOST_UNCLEAR, Stages
 from guard.detectors.features import BUCKETS, WORD_BITS, features
 from guard.detectors.linear import WINDOW, LinearStage, windows
+from guard.detectors.registry import kinds
 from guard.errors import DetectorError
 from guard.values import Caller, Detector, Exchange, Item, Role, Runs, Stage, WindowReach
 
@@ -317,3 +318,7 @@ def test_scores_are_plain_numbers_whichever_stage_gave_them(text):
     findings = make("tone", {}).detect([Item(text)])[0]
     assert {type(found.score) for found in findings} <= {float}
     json.dumps([found.score for found in findings])
+
+
+def test_the_catalogue_says_from_which_score_on_it_reports():
+    assert kinds()["embedded"].scores({}).lowest == REPORTED

@@ -83,7 +83,7 @@ KINDS = (
         categories=late("guard.detectors.embedded", "categories_of"),
         spans=False,
         reach="window",
-        scores=graded(0.05),
+        scores=graded(0.01),
         ships=("detectors/models/linear.safetensors",),
         options={
             "after": Option("integer", "characters after which a window may end at a sentence", minimum=1, maximum=10_000),
