@@ -265,11 +265,13 @@ class StoreSettings:
         text: `none`, `redacted` (without secrets and personal data) or `full`.
         durability: `async`, or `commit` where an answer waits until its record is on the disk.
         on_failure: What happens while the store takes nothing: `shed` goes on without a record, `block` lets nothing through.
+        implicit: Whether an answer that is asked for again, or a block that is tried again, counts as feedback.
     """
 
     text: str = "redacted"
     durability: str = "async"
     on_failure: str = "shed"
+    implicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,11 @@ STORE = Record(
             "without a store that answers: go on without a record, or not at all; `shed` where absent",
             default=_USUAL.store.on_failure,
         ),
+        "implicit": Field(
+            Truth(),
+            "whether an answer asked for again, or a block tried again, is kept as feedback; `false` where absent",
+            default=_USUAL.store.implicit,
+        ),
     },
     word="text",
 )
