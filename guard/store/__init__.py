@@ -13,6 +13,9 @@
     feedback.py     feedback, acknowledged only when it is on the disk
     audit.py        who did what, in chains that show who changed them; audit_*.py are its parts
     keys.py         keys of callers and reviewers: hashed, scoped, expiring, revocable; key_text.py says what one looks like
+    reviewing.py    what reviewers do with feedback: accept, reject, label
+    importing/      files of feedback, labels and pairs, into the store
+    exporting/      feedback out of the store, as training data
 
 The rules of the house, which every part holds to:
 
