@@ -22,6 +22,7 @@ from guard.ports import RecentDecisions
 
 if TYPE_CHECKING:
     from guard.access import Access
+    from guard.feedback.taking import FeedbackIn
     from guard.store.store import Store
 
 _EXCHANGES = "/guard/exchanges/"
@@ -39,6 +40,7 @@ class GuardApp:
         *,
         access: Access | None = None,
         attribution: Attribution = Attribution(),  # noqa: B008 - a value
+        feedback: FeedbackIn | None = None,
     ) -> None:
         """Put `guard` in front of `upstream`; routes that no format knows are rejected unless the policy says otherwise.
 
@@ -46,14 +48,27 @@ class GuardApp:
             store: Where exchanges are looked for that are not among the recent ones.
             access: Who may do what; everybody everything, where not said.
             attribution: How it is told whom an exchange is about.
+            feedback: What takes feedback; what the store says, with all as usual, where not said.
         """
+        if feedback is None and store is not None:
+            from guard.feedback.taking import FeedbackIn
+
+            feedback = FeedbackIn(store, recent)
+        self._feedback = feedback.route if feedback is not None else None
         self._access = access
         self._store = store
         self._guard = guard
         self._upstream = upstream
-        self._guarded = GuardMiddleware(upstream, guard=guard, unknown="reject", attribution=attribution)
+        self._guarded = GuardMiddleware(
+            upstream,
+            guard=guard,
+            unknown="reject",
+            attribution=attribution,
+            tokens=feedback.tokens if feedback is not None else None,
+            asked=feedback.signals.asked if feedback is not None else None,
+        )
         self._recent = recent
-        self._perspective = Perspective()
+        self._perspective = Perspective(feedback.suggestions(lambda: self._guard) if feedback is not None else None)
 
     def swap(self, guard: Guard) -> None:
         """Put another guard in place of this one, without dropping an exchange."""
@@ -73,6 +88,8 @@ class GuardApp:
         route = (scope.get("method"), scope["path"])
         if route == ("POST", "/v1/moderations"):
             await self._moderate(scope, receive, send)
+        elif self._feedback is not None and self._feedback.answers(scope.get("method", ""), scope["path"]):
+            await self._feedback(scope, receive, send)
         elif self._perspective.answers(scope.get("method", ""), scope["path"]):
             await self._perspective(scope, receive, send, self._guard.policy.limits)
         elif route in (("GET", "/healthz"), ("GET", "/readyz")):

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
@@ -16,17 +16,21 @@ from guard.asgi import Answer, App, Call, Disconnected, Headers, Receive, Scope,
 from guard.attribution import Attribution
 from guard.engine import Guard, new_exchange
 from guard.errors import BadMessage, StoreUnavailable, UpstreamError
+from guard.feedback_tokens import HEADER, FeedbackTokens
 from guard.formats import encoding
 from guard.formats.base import Document, Format, Piece, Request, Text
 from guard.judging import Judgement
 from guard.media import Media
+from guard.policy.model import StoreSettings
 from guard.ports import Ending
 from guard.relay import Relay
 from guard.settling import Settling
-from guard.values import Action, Decision, Role, Stage
+from guard.values import Action, Decision, Exchange, Role, Stage
 
 log = logging.getLogger("guard")
 
+Asked = Callable[[Exchange, Sequence[Text], StoreSettings], None]
+"""Is told of a request: whom it is about, its texts, and what the policy says of keeping."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
 _REPLACED = (b"content-length", b"content-encoding", b"transfer-encoding", b"etag", b"content-md5", b"digest", b"repr-digest")
@@ -46,6 +50,8 @@ class GuardedExchange:
         *,
         speculative: bool = False,
         attribution: Attribution = Attribution(),  # noqa: B008 - a value
+        tokens: FeedbackTokens | None = None,
+        asked: Asked | None = None,
     ) -> None:
         """Prepare to serve it.
 
@@ -54,12 +60,17 @@ class GuardedExchange:
             wire: The format of the route.
             speculative: Whether the app may start before the input is judged, if no rule speaks against it.
             attribution: How it is told whom the exchange is about.
+            tokens: Makes the token with which the client may speak about it; where feedback can be kept.
+            asked: Told of the request, as soon as it is known whom it is about; never waits.
         """
         self._app = app
         self._guard = guard
         self._policy = guard.policy
         self._speculative = speculative
         self._attribution = attribution
+        self._tokens = tokens
+        self._asked = asked
+        self._token = b""
         self._wire = wire
         self._scope = scope
         self._receive = receive
@@ -102,6 +113,10 @@ class GuardedExchange:
         known = self._attribution.of(self._exchange, request, self._scope["headers"])
         self._exchange = self._settling.exchange = self._guard.described(known, request)
         self._streamed = request.stream
+        if self._tokens is not None:
+            self._token = self._tokens.of(self._exchange, int(request.extra.get("n", 1))).encode()
+        if self._asked is not None:
+            self._asked(self._exchange, request.document.texts, self._policy.store)
         try:
             if self._speculative and self._guard.may_speculate(self._exchange):
                 await self._speculate(request, call)
@@ -323,10 +338,12 @@ class GuardedExchange:
 
     def _headers(self, action: Action) -> Headers:
         total = (time.perf_counter() - self._began) * 1000
+        token = [(HEADER, self._token)] if self._token else []
         return [
             (b"x-guard-exchange", self._exchange.id.encode()),
             (b"x-guard-policy", self._policy.digest.encode()),
             (b"x-guard-action", action.word.encode()),
+            *token,
             (b"server-timing", f"guard;dur={self._judging * 1000:.2f}, total;dur={total:.2f}".encode()),
         ]
 

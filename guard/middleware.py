@@ -10,9 +10,10 @@ from guard.asgi import App, Message, Receive, Scope, Send
 from guard.attribution import Attribution
 from guard.engine import Guard
 from guard.errors import UpstreamError
+from guard.feedback_tokens import FeedbackTokens
 from guard.formats import registry
 from guard.formats.openai_errors import error_body
-from guard.guarded_exchange import GuardedExchange
+from guard.guarded_exchange import Asked, GuardedExchange
 from guard.policy.model import Policy, Routes
 
 
@@ -46,6 +47,8 @@ class GuardMiddleware:
         guard: Guard | None = None,
         unknown: str = "pass",
         attribution: Attribution = Attribution(),  # noqa: B008 - a value
+        tokens: FeedbackTokens | None = None,
+        asked: Asked | None = None,
     ) -> None:
         """Prepare the guard.
 
@@ -54,9 +57,13 @@ class GuardMiddleware:
             guard: A guard to share with others.
             unknown: What happens on routes that no format knows, where the policy does not say: `pass` or `reject`.
             attribution: How it is told whom an exchange is about. Who is calling is what the scope says (`guard.asgi.CALLER`).
+            tokens: Makes the tokens with which clients may speak about their exchanges.
+            asked: Told of each request to the generator; never waits.
         """
         self.app = app
         self._attribution = attribution
+        self._tokens = tokens
+        self._asked = asked
         self._otherwise = unknown
         self.swap(guard or Guard(policy))
 
@@ -87,7 +94,11 @@ class GuardMiddleware:
         if wire is not None:
             speculative = in_force.speculating is not None and registry.is_free(method, whole, in_force.speculating)
             exchange = GuardedExchange(
-                *(self.app, in_force.guard, wire, scope, receive, send), speculative=speculative, attribution=self._attribution
+                *(self.app, in_force.guard, wire, scope, receive, send),
+                speculative=speculative,
+                attribution=self._attribution,
+                tokens=self._tokens,
+                asked=self._asked,
             )
             await exchange.run()
         elif in_force.unknown == "pass" or registry.is_free(method, path, in_force.routes):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from guard import asgi
 from guard.asgi import Receive, Scope, Send
 from guard.detectors.meaning.sentences import sentences
-from guard.errors import BadMessage, DetectorError
+from guard.errors import BadMessage, DetectorError, StoreError
 from guard.formats import perspective, perspective_discovery
 from guard.formats.perspective import Analysis, Scored, Suggestion
 from guard.policy.model import Limits
+from guard.values import Caller
 
 if TYPE_CHECKING:
     from guard.detectors.embedded import Embedded
@@ -27,8 +28,8 @@ _UNKEPT = "suggestions need a store: start guard serve with --store"
 class Suggestions(Protocol):
     """Keeps what people hold to be the right scores of a comment."""
 
-    async def suggest(self, suggestion: Suggestion) -> None:
-        """Keep a suggestion; return only when it is safe."""
+    async def suggest(self, suggestion: Suggestion, caller: Caller) -> None:
+        """Keep a suggestion; return only when it is safe. Raises StoreError where it cannot be kept."""
         ...
 
 
@@ -57,7 +58,7 @@ class Perspective:
             return
         except BadMessage as error:
             status, body = error.status, perspective.error_answer(error)
-        except DetectorError as error:
+        except (DetectorError, StoreError) as error:
             status, body = 503, perspective.error_answer(str(error), 503)
         await asgi.send_answer(send, status, body)
 
@@ -71,7 +72,7 @@ class Perspective:
         suggestion = perspective.read_suggestion(body, limits.depth)
         if self._suggestions is None:
             raise BadMessage(_UNKEPT, status=501, code="UNIMPLEMENTED")
-        await self._suggestions.suggest(suggestion)
+        await self._suggestions.suggest(suggestion, asgi.caller_of(scope))
         return perspective.suggestion_answer(suggestion)
 
     async def _analyze(self, asked: Analysis) -> bytes:

@@ -32,10 +32,15 @@ _NOTED_AGAIN = 60.0
 _ASKED_AGAIN = 1.0
 _ROOM_FOR_FAILING = 32
 """Lookups that may wait while one is made for somebody whose attempts keep failing."""
-_OF_PROXIES = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+OF_PROXIES = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+"""Headers that show that somebody else asked."""
+KEYLESS = "guard.keyless"
+"""Where a scope holds the `Refusal` for who shows no key, on a route where an exchange's own token does; the route checks it."""
 _HOW = "send it as x-guard-key, or as Authorization: Bearer"
 _UNKNOWN = "this key is none of this server's"
 _MAKE = "make one with `guard keys create`"
+_TOKEN_DOES = ("missing_key", "not_local")
+"""Codes of refusals that an exchange's own token makes up for."""
 
 
 class Refusal(Exception):
@@ -106,7 +111,12 @@ class Access:
             raise Refusal(400, "key_in_address", message)
         shown = credentials(scope)
         need = need_of(scope.get("method", ""), scope["path"])
-        caller = await self._caller(scope, shown, need)
+        try:
+            caller = await self._caller(scope, shown, need)
+        except Refusal as refusal:
+            if not need.token or refusal.code not in _TOKEN_DOES:
+                raise
+            return {**scope, "headers": shown.headers, asgi.CALLER: Caller(), KEYLESS: refusal}
         return {**scope, "headers": shown.headers, asgi.CALLER: caller}
 
     async def _caller(self, scope: Scope, shown: Credentials, need: Need) -> Caller:
@@ -137,8 +147,6 @@ class Access:
                 raise Refusal(401, "missing_key", f"this server needs a key: {_HOW}")
             return
         exist = await self._keys_exist()
-        if need.token and (exist or not self._public) and b"x-guard-feedback-token" in dict(scope["headers"]):
-            return
         if exist:
             raise Refusal(401, "missing_key", f"this needs a key with the role {' or '.join(need.roles)}: {_HOW}; {_MAKE}")
         if self._public and self._keys is not None:
@@ -221,7 +229,7 @@ async def _answer(refusal: Refusal, scope: Scope, receive: Receive, send: Send) 
 def _is_local(scope: Scope) -> bool:
     """Return whether a request comes from this machine itself: not through a proxy, nor from a page that gave it another name."""
     for name, value in scope["headers"]:
-        if name in _OF_PROXIES:
+        if name in OF_PROXIES:
             return False
         text = value.decode("latin-1").strip().lower()
         if name == b"host" and not is_loopback(_host(text)):

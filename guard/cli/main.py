@@ -111,8 +111,29 @@ def serve(
         str,
         typer.Option(metavar="NAME", help="Header that something in front of this server sets to whom a request is for."),
     ] = "",
+    feedback_days: Annotated[
+        float, typer.Option(metavar="DAYS", help="For how long an exchange's own token lets its client say what it was worth.")
+    ] = 7.0,
+    feedback_rate: Annotated[
+        str,
+        typer.Option(metavar="RATES", help="How much feedback is taken: token=30/min,source=120/min,address=600/min, or off."),
+    ] = "",
+    implicit_feedback: Annotated[
+        bool, typer.Option("--implicit-feedback", help="Count answers asked for again, and blocks tried again, as feedback.")
+    ] = False,
+    webhook: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Where blocks, appeals and labels are told; may be repeated.")
+    ] = None,
+    webhook_secret_env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Environment variable with what the webhook is signed with; one for each, or for all."),
+    ] = None,
+    webhook_anywhere: Annotated[
+        bool, typer.Option("--webhook-anywhere", help="Let webhooks go to private addresses, and without https.")
+    ] = False,
 ) -> None:
     """Serve a generator behind the guard: exactly one of --upstream, --demo and --app. SIGHUP loads the policy again."""
+    from guard.cli.feedback_options import FeedbackOptions
     from guard.cli.serving import serve_guarded
 
     serve_guarded(
@@ -128,6 +149,9 @@ def serve(
         migrate=migrate,
         require_key=require_key,
         subject_header=trusted_subject_header,
+        feedback=FeedbackOptions(
+            feedback_days, feedback_rate, implicit_feedback, webhook or (), webhook_secret_env or (), webhook_anywhere
+        ),
     )
 
 

@@ -16,6 +16,7 @@ import uvicorn
 from guard.app import GuardApp, load_app
 from guard.asgi import App
 from guard.cli.access import AccessOptions, access_of, attribution_of, check, notes
+from guard.cli.feedback_options import FeedbackOptions, feedback_of
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
@@ -41,6 +42,7 @@ def serve_guarded(
     migrate: bool = False,
     require_key: bool | None = None,
     subject_header: str = "",
+    feedback: FeedbackOptions = FeedbackOptions(),  # noqa: B008 - a value
 ) -> None:
     """Serve until stopped.
 
@@ -55,6 +57,7 @@ def serve_guarded(
     given = [name for name, value in (("--upstream", upstream), ("--demo", demo), ("--app", app_name)) if value]
     if len(given) != 1:
         raise TenetError(f"expected exactly one of --upstream, --demo and --app, got {' and '.join(given) or 'none'}")
+    feedback.check(store=bool(store))
     verdicts = cache_at(cache)
     options = AccessOptions(require_key, subject_header, bool(key_env))
     with _recording(store, migrate=migrate) as (recorder, fresh):
@@ -71,7 +74,8 @@ def serve_guarded(
         host, port = listening.getsockname()[:2]
         made = kept.keys.create_first() if kept is not None and fresh else None
         access, required = access_of(options, kept, host)
-        app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution)
+        taking = None if isinstance(recorder, RecentDecisions) else feedback_of(feedback, recorder)
+        app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution, feedback=taking)
         _reload_on_hangup(app, load)
         first_key = made.text if made is not None else ""
         print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)

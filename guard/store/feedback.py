@@ -155,6 +155,14 @@ class Feedback:
         """Yield all feedback that fulfils the conditions, oldest first, in bounded memory."""
         return map(self._stored, every(self._store.engine, _TABLE, tenant, conditions))
 
+    def flagged_sources(self) -> Sequence[Row[Any, Any, Any, Any]]:
+        """Return rows of the sources that stand out, of every tenant: tenant, source, kind and reason; the latest 10,000."""
+        table = schema.sources
+        columns = (table.c.tenant, table.c.source, table.c.kind, table.c.reason)
+        wanted = select(*columns).where(table.c.flagged).order_by(table.c.changed.desc()).limit(10_000)
+        with reading(self._store.engine) as connection:
+            return connection.execute(wanted).all()
+
     def _row(self, tenant: str, given: NewFeedback) -> tuple[dict[str, Any], int]:
         if not is_id(given.exchange_id):
             raise StoreError("exchange_id: expected the id of an exchange (ex_…), got something else")
@@ -198,9 +206,9 @@ class _FeedbackSink(Sink[dict[str, Any]]):
         for row in payloads:
             first.setdefault(row["id"], row)
         keyed = [row["id"] for row in first.values() if row["repeatable"]]
-        before = _digests(connection, keyed)
+        before = digests(connection, keyed)
         connection.execute(self._insert, list(first.values()))
-        after = _digests(connection, keyed) if len(before) < len(keyed) else before
+        after = digests(connection, keyed) if len(before) < len(keyed) else before
         return [self._receipt(row, before, after, first) for row in payloads]
 
     def _receipt(
@@ -212,7 +220,8 @@ class _FeedbackSink(Sink[dict[str, Any]]):
         return Receipt(key, repeated=key in before or first[key] is not row)
 
 
-def _digests(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+def digests(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Return what was asked with these ids, as digests, of those that are there."""
     found: dict[str, str] = {}
     for start in range(0, len(ids), 500):
         wanted = select(_TABLE.c.id, _TABLE.c.digest).where(_TABLE.c.id.in_(ids[start : start + 500]))

@@ -11,6 +11,7 @@ from guard.errors import StoreError
 from guard.store import schema
 from guard.store.connecting import reading, writing
 from guard.store.identity import is_id, new_id, now
+from guard.store.outbox import Happening, enqueue
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -69,6 +70,7 @@ def review(store: Store, tenant: str, target: str, said: Review) -> dict[str, An
                 raise StoreError("the feedback is gone")
         if label is not None:
             connection.execute(insert(schema.labels), label)
+            enqueue(connection, [_told(label)])
     _note(store, tenant, target, about, said, label)
     shown = {name: label[name] for name in ("id", "verdict", "category", "stage", "choice")} if label else None
     return {"id": target, "status": said.status or None, "label": shown, "reviewer": said.reviewer}
@@ -119,6 +121,13 @@ def _label(store: Store, tenant: str, about: Row[Any], said: Review, *, is_feedb
         "final": said.final,
         "created": now(),
     }
+
+
+def _told(label: dict[str, Any]) -> Happening:
+    """Return what webhooks are told of a label."""
+    names = {"exchange": "exchange_id", "feedback": "feedback_id", "verdict": "verdict", "category": "category", "stage": "stage"}
+    body = {name: label[column] for name, column in names.items() if label[column]}
+    return Happening(label["tenant"], "label", label["id"], {**body, "choice": label["choice"], "final": label["final"]})
 
 
 def _note(store: Store, tenant: str, target: str, about: Row[Any], said: Review, label: dict[str, Any] | None) -> None:
