@@ -230,7 +230,8 @@ def test_a_full_disk_sheds_what_does_not_fit_and_records_the_gap(tmp_path: Path)
             store.feedback.add_sync("t", thumb(number, comment="x" * 4000))
     acknowledged = len(list(store.feedback.every("t")))
     taken = keep_without_waiting(store, 60)
-    assert store.writer.counters.shed == 60 - store.writer.counters.waiting > 0
+    lost = store.writer.counters.shed  # feedback that was told that it is lost may be among them
+    assert lost >= 60 - store.writer.counters.waiting > 0
     pages.append(1_000_000)
     store.writer.flush()
     assert 50 - 5 <= len(list(store.exchanges.every(""))) - 1 <= 50

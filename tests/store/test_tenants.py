@@ -26,6 +26,7 @@ from guard.values import Caller
 WITHOUT_TENANT: Mapping[str, str] = {
     "Exchanges.tenants": "tells only which there are, to commands",
     "Feedback.tenants": "as above",
+    "Feedback.flagged_sources": "tells ids of sources, for a server that weighs what they say",
     "Keys.tenants": "as above",
     "Keys.create_first": "makes one, of no tenant",
     "Keys.unused": "tells nothing of anybody",
@@ -37,8 +38,8 @@ WITHOUT_TENANT: Mapping[str, str] = {
     "Audit.append_elsewhere": "as above",
     "Audit.prepare": "gets keys ready",
 }
-WRITES = ("add", "put", "create", "revoke", "import", "record", "set", "remove", "erase", "note")
-"""How the names of methods begin that change something; what they may change is tested where they are."""
+WRITES = ("add", "put", "create", "revoke", "import", "record", "set", "remove", "erase", "note", "write", "review")
+"""How the names of methods begin that change or write something; what they may write is tested where they are."""
 INFRASTRUCTURE = ("Writer", "Codec")
 
 
