@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from guard.attribution import CONVERSATION_HEADER
@@ -26,12 +27,10 @@ _SOURCE = "guard"
 _WORD = re.compile(r"\w+")
 _LONGEST = 4_096
 """Code points of a prompt that are compared, from its beginning."""
-_SHINGLE = 2
-"""Words that are compared together."""
 _SKETCH = 128
-"""Digests that stand for a prompt: the smallest of its shingles' (Broder 1997, "bottom-k")."""
-_SIMILAR = 0.5
-"""Share of two prompts' shingles from which on the second is the first one, tried again."""
+"""Digests that stand for a prompt: the smallest of its words' and pairs of words' (Broder 1997, "bottom-k")."""
+_SIMILAR = 0.35
+"""Share of words and pairs in common from which on a prompt is the earlier one, tried again."""
 _SOON = 600.0
 _MOST = 10_000
 
@@ -97,16 +96,13 @@ class Signals:
 
 
 def sketch(text: str) -> Sketch:
-    """Return what stands for a text: its rarest pairs of words as digests of this process."""
+    """Return what stands for a text: its words and pairs of words, as digests of this process; of a long one, some of them."""
     words = _WORD.findall(text[:_LONGEST].casefold())
-    if len(words) < _SHINGLE:
-        return frozenset(map(hash, words))
-    shingles = {hash(tuple(words[start : start + _SHINGLE])) for start in range(len(words) - _SHINGLE + 1)}
-    return frozenset(sorted(shingles)[:_SKETCH])
+    return frozenset(sorted({*map(hash, words), *map(hash, pairwise(words))})[:_SKETCH])
 
 
 def similarity(one: Sketch, other: Sketch) -> float:
-    """Return about which share of their pairs of words two texts have in common (Jaccard); 0 where one has none."""
+    """Return about which share of their words and pairs of words two texts have in common (Jaccard); 0 where one has none."""
     if not one or not other:
         return 0.0
     smallest = set(sorted(one | other)[:_SKETCH])
