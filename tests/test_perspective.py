@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,11 +13,22 @@ from googleapiclient.errors import HttpError
 from servers import Upstream, served
 
 from guard.app import GuardApp
+from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.formats.perspective import ATTRIBUTES, MOST_BYTES
+from guard.policy.load import loads
 from guard.ports import RecentDecisions
+from guard.store import open_store
+from guard.store.recording import StoreRecorder
+from guard.store.store import Store
 
 ALL = {name: {} for name in ATTRIBUTES}
+POLICY = """
+version: 1
+name: tested
+detectors: {words: {use: patterns, words: [forbidden], category: custom/word}}
+rules: [{id: no-forbidden, detect: words, category: custom/word, action: block}]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +125,63 @@ def test_a_suggestion_is_refused_where_nothing_can_keep_it(address):
     answer = httpx.post(f"{address}/v1alpha1/comments:suggestscore", json=body)
     assert (answer.status_code, answer.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
     assert "--store" in answer.json()["error"]["message"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(str(tmp_path / "store.db"))
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def keeping(store: Store, settings: str) -> Iterator[str]:
+    recorder = StoreRecorder(store)
+    guard = Guard(loads(f"{POLICY}\nstore: {settings}\n", kinds()), recorder=recorder)
+    with served(GuardApp(guard, Upstream(), recorder.recent, store)) as address:
+        yield address
+
+
+def suggest(address: str, **fields: object) -> httpx.Response:
+    scores = {"TOXICITY": {"summaryScore": {"value": 1}}, "INSULT_EXPERIMENTAL": {"spanScores": [{"score": {"value": 0.75}}]}}
+    body = {"comment": {"text": "write to jane.doe@example.org, you pest"}, "attributeScores": scores, **fields}
+    return httpx.post(f"{address}/v1alpha1/comments:suggestscore", json=body)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ("redacted", ["write to [EMAIL], you pest"]),
+        ("full", ["write to jane.doe@example.org, you pest"]),
+        ("none", []),
+        ("{text: redacted, durability: commit}", ["write to [EMAIL], you pest"]),
+    ],
+)
+def test_a_suggestion_is_kept_as_the_policy_says_when_it_is_acknowledged(store: Store, settings: str, kept: list[str]):
+    with keeping(store, settings) as address:
+        answer = suggest(address, clientToken="c", communityId="a forum of gardeners")
+        assert (answer.status_code, answer.json()) == (200, {"detectedLanguages": ["en"], "clientToken": "c"})
+        toxicity, insult = sorted(store.feedback.every(""), key=lambda said: said.category, reverse=True)
+    store.writer.flush()
+    assert (toxicity.kind, toxicity.value, toxicity.category) == ("score", 1.0, "toxicity")
+    assert (insult.kind, insult.value, insult.category) == ("score", 0.75, "harassment")
+    assert insult.details["attribute"] == "INSULT_EXPERIMENTAL"
+    assert "gardeners" not in str(insult.details)
+    assert insult.details["community"] == toxicity.details["community"] != ""
+    assert insult.exchange_id == toxicity.exchange_id
+    exchange = store.exchanges.find("", insult.exchange_id)
+    assert exchange is not None
+    assert (exchange.route, exchange.status) == ("/v1alpha1/comments:suggestscore", 200)
+    texts = store.exchanges.texts("", insult.exchange_id)
+    assert [text.text for part in texts.values() for text in part.texts] == kept
+
+
+def test_a_suggestion_is_not_acknowledged_by_a_store_that_is_closed(store: Store):
+    with keeping(store, "redacted") as address:
+        assert suggest(address).status_code == 200
+        store.writer.close()
+        answer = suggest(address)
+    assert (answer.status_code, answer.json()["error"]["status"]) == (503, "UNAVAILABLE")
 
 
 @pytest.mark.parametrize("scores", [{}, {"TOXICITY": {}}, {"TOXICITY": {"summaryScore": {"value": -1}}}, {"WIT": {}}])

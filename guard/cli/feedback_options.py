@@ -10,8 +10,10 @@ from guard.errors import TenetError
 from guard.feedback_tokens import DAYS, MOST_DAYS
 
 if TYPE_CHECKING:
+    from guard.feedback.rates import Rates
     from guard.feedback.taking import FeedbackIn
     from guard.store.recording import StoreRecorder
+    from guard.webhooks.hooks import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,21 @@ class FeedbackOptions:
             given = {"--feedback-rate": self.rate, "--implicit-feedback": self.implicit, "--webhook": self.webhooks}
             for name in (name for name, value in given.items() if value):
                 raise TenetError(f"{name}: expected a store to keep feedback in, got none; name one with --store")
+            return
+        self.rates()
+        self.hooks()
+
+    def rates(self) -> Rates:
+        """Return how much feedback is taken. Raises TenetError."""
+        from guard.feedback.rates import rates
+
+        return rates(self.rate)
+
+    def hooks(self) -> tuple[Webhook, ...]:
+        """Return the webhooks. Raises TenetError."""
+        from guard.webhooks.hooks import webhooks_of
+
+        return webhooks_of(self.webhooks, self.secrets, anywhere=self.anywhere)
 
 
 def feedback_of(options: FeedbackOptions, recorder: StoreRecorder) -> FeedbackIn:
@@ -47,16 +64,13 @@ def feedback_of(options: FeedbackOptions, recorder: StoreRecorder) -> FeedbackIn
     Raises:
         TenetError: Where an option says what cannot be.
     """
-    from guard.feedback.rates import rates
     from guard.feedback.taking import FeedbackIn, FeedbackSettings
     from guard.store.outbox import Outbox
     from guard.webhooks.delivering import Deliverer
-    from guard.webhooks.hooks import Blocks, webhooks_of
+    from guard.webhooks.hooks import Blocks
 
-    limits = rates(options.rate)
-    hooks = webhooks_of(options.webhooks, options.secrets, anywhere=options.anywhere)
-    store = recorder.store
-    taking = FeedbackIn(store, recorder.recent, FeedbackSettings(options.days, limits, options.implicit))
+    hooks, store = options.hooks(), recorder.store
+    taking = FeedbackIn(store, recorder.recent, FeedbackSettings(options.days, options.rates(), options.implicit))
     Outbox(store).register({hook.id: hook.url for hook in hooks})
     recorder.listeners.append(taking.signals.told)
     if hooks:
