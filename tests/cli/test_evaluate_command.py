@@ -125,6 +125,7 @@ def test_a_stop_by_the_user_ends_it_and_writes_nothing(tmp_path: Path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background of a shell it is ignored
     )
     with pipe.open("w") as file:  # opens when the command begins to read
         for number in range(2000):
