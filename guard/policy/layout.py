@@ -55,24 +55,29 @@ def _collection(value: Value, indent: int) -> Iterator[str]:
 
 
 def _member(entry: Entry, indent: int) -> Iterator[str]:
-    yield from _comments(entry.lead, indent)
-    if not entry.value.entries:
-        yield from _comments(entry.value.foot, indent)
+    yield from _above(entry, indent)
     yield from _put(f"{entry.key}:", entry, indent)
 
 
 def _item(entry: Entry, indent: int) -> Iterator[str]:
     value = entry.value
     if value.anchor or not value.entries or _flat(value, WIDTH - indent - STEP) is not None:
-        yield from _comments(entry.lead, indent)
+        yield from _above(entry, indent)
         yield from _put("-", entry, indent)
         return
     lines = list(_collection(value, indent + STEP))
-    first = next(index for index, line in enumerate(lines) if not line.lstrip().startswith("#"))
+    first = next(index for index, line in enumerate(lines) if line and not line.lstrip().startswith("#"))
     noted = [entry.note] if entry.note else []
     yield from _comments([*entry.lead, *noted, *(line.strip() for line in lines[:first])], indent)
     yield f"{' ' * indent}- {lines[first][indent + STEP :]}"
     yield from lines[first + 1 :]
+
+
+def _above(entry: Entry, indent: int) -> Iterator[str]:
+    """Yield the comments above an entry, and those between empty braces, which have no other place to stand."""
+    yield from _comments(entry.lead, indent)
+    if not entry.value.entries:
+        yield from _comments(entry.value.foot, indent)
 
 
 def _put(before: str, entry: Entry, indent: int) -> Iterator[str]:
@@ -105,7 +110,7 @@ def _flat(value: Value, room: int) -> str | None:
         return None
     parts = []
     for entry in value.entries:
-        inner = None if entry.note or any(entry.lead) else _flat(entry.value, room)
+        inner = None if entry.note or any(entry.lead) or any(entry.value.foot) else _flat(entry.value, room)
         if inner is None:
             return None
         parts.append(inner if entry.key is None else f"{entry.key}: {inner}")

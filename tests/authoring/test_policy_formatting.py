@@ -42,6 +42,22 @@ def test_any_document_keeps_what_it_says_and_its_comments_and_is_settled_after_o
     assert form(once) == once
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [{\n # c1\n}]\n",
+        "a:\n- { # c1\n # c2\n }\n",
+        "a: {b: [\n # c1\n], c: 1}\n",
+        "a: [\n [ # c1\n # c2\n ] # c3\n]\n",
+        "a:\n - # c1\n  - # c2\n\n   id: x\n",
+    ],
+)
+def test_comments_that_have_no_line_of_their_own_stand_above(text: str):
+    once = form(text)
+    assert comments(once) == comments(text)
+    assert form(once) == once
+
+
 def comments(text: str) -> Counter[str]:
     return Counter(re.findall(r"# c\d+\b", text))
 
