@@ -59,8 +59,8 @@ class Evaluators(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[Literal["independent", "judge", "policy"], ...],
         Meta(
             min_length=1,
-            description="who says that an answer is harmful: the shipped independent model, the judge, or the policy's detectors; "
-            "the first counts, the others are reported beside it",
+            description="who calls an answer harmful: the shipped independent model, the judge, or the policy's detectors. "
+            "The first counts, the others are reported beside it",
         ),
     ] = ("independent",)
     judge: Annotated[Server | None, Meta(description="a large model that judges answers, and chooses the better of two")] = None
@@ -91,7 +91,7 @@ class EvaluationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     labels: Annotated[
         Files,
         Meta(
-            description="what made the labels that were trained on: `policy`, a detector's kind, a data set, a file with a model; "
+            description="what made the labels trained on: `policy`, a detector's kind, a data set, a folder of a model; "
             "`policy` stands for all detectors of the policy"
         ),
     ] = ("policy",)
