@@ -30,10 +30,10 @@ unit: .venv/all ## Run the tests, with coverage
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --skip-covered --fail-under=90
 
-policies: .venv/all ## Lint and test the policies that are shipped
+policies: .venv/all ## Lint and test the policies that are shipped, with coverage and mutation
 	$(BIN)/guard policy fmt --check policies/*.yaml
 	$(BIN)/guard policy lint default strict constitution
-	$(BIN)/guard policy test default strict constitution
+	$(BIN)/guard policy test --min-coverage 100 --mutate default strict constitution
 
 bench: .venv/all ## Measure what the guard costs; results in benchmarks/results
 	$(BIN)/python -m benchmarks.overhead

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.authoring import testing
+from guard.authoring import cases
 from guard.authoring.testing import run_tests
 from guard.cli.main import app as commands
 from guard.cli.options_page import options_page
@@ -109,7 +109,7 @@ RECORDS: Mapping[str, Record] = {
     "### `limits`": schema.LIMITS,
     "### `store`": schema.STORE,
 }
-TESTS: Mapping[str, Record] = {"## A test": testing.TEST, "## `expect`": testing.EXPECT}
+TESTS: Mapping[str, Record] = {"## A test": cases.TEST, "## `request`": cases.REQUEST, "## `expect`": cases.EXPECT}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from guard.authoring.testing import TESTS
+from guard.authoring.cases import TESTS
 from guard.errors import PolicyError, TenetError
 from guard.policy.layout import laid_out
 from guard.policy.load import loads

@@ -1,58 +1,28 @@
-"""Run the tests that stand beside a policy: `NAME_test.yaml` for `NAME.yaml`.
-
-A test shows the guard a text, a conversation or a streamed answer, and says what is expected of the decision.
-"""
+"""Run the tests that stand beside a policy: show the guard what each says, and hold the decision against what it expects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guard.asking import pump_sync
+from guard.authoring.cases import Case, read_cases
+from guard.authoring.pinning import Pins, pinned
+from guard.detectors.registry import kinds as installed
 from guard.engine import Guard, new_exchange
-from guard.errors import PolicyError, Problem
 from guard.formats.base import Piece, Text
-from guard.judging import Judgement
-from guard.policy.node import Node
-from guard.policy.schema import ROLE_WORDS
-from guard.policy.shapes import Field, ListOf, Record, Shape, Truth, Word, did_you_mean
-from guard.policy.shapes import Text as TextShape
-from guard.policy.yaml_source import read_file
+from guard.formats.fields import public_pointer
+from guard.formats.openai_chat import OpenAIChat
+from guard.policy.model import Kind, Policy
+from guard.runtime.cache import VerdictCache
 from guard.text_stream import TextStream
-from guard.values import Action, Decision, Role, Stage
+from guard.values import Action, Decision, Exchange, Finding, Role, Stage
 
-_ANY_TEXT = TextShape("a text", pattern=r"(?s).*", longest=200_000)
-_MESSAGE = Record(
-    {
-        "role": Field(Word(tuple(ROLE_WORDS)), "whose words", required=True),
-        "content": Field(_ANY_TEXT, "the words", required=True),
-    }
-)
-EXPECT = Record(
-    {
-        "action": Field(Word(("allow", "flag", "redact", "block")), "the decision's action"),
-        "rules": Field(ListOf(TextShape("the id of a rule")), "the rules that fire: exactly these, in any order"),
-        "categories": Field(ListOf(TextShape("a category")), "categories that some rule that fires has found"),
-        "released": Field(_ANY_TEXT, "the text that leaves"),
-    }
-)
-"""What a test may expect; the documentation's table is held to it."""
-
-TEST = Record(
-    {
-        "name": Field(TextShape("a sentence"), "what the test shows", required=True),
-        "input": Field(_ANY_TEXT, "a text on its way in"),
-        "output": Field(_ANY_TEXT, "a text on its way out"),
-        "messages": Field(ListOf(_MESSAGE), "a conversation on its way in"),
-        "role": Field(Word(tuple(ROLE_WORDS)), "whose words `input` or `output` is"),
-        "stream": Field(Truth(), "whether `output` is streamed, one character at a time"),
-        "expect": Field(EXPECT, "what is expected", required=True),
-    }
-)
-"""What a test may say."""
-
-TESTS: Shape = Record({"tests": Field(ListOf(TEST), "the tests", required=True)})
+MOST_CUTS = 200
+"""In how many places a streamed text is cut in two; evenly spread where it is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +30,19 @@ class Outcome:
     """What came of one test.
 
     Attributes:
+        where: `FILE:LINE`.
         failures: One sentence for each expectation that was not met; empty where it passed.
+        fired: Ids of the rules that fired.
+        active: Ids of the rules that might have fired: their stage and condition held.
+        seconds: How long it took.
     """
 
     name: str
     where: str
     failures: tuple[str, ...]
+    fired: tuple[str, ...] = ()
+    active: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -73,112 +50,156 @@ class Outcome:
         return not self.failures
 
 
-def tests_beside(policy: Path) -> Path:
-    """Return where the tests of a policy file stand."""
-    return policy.with_name(f"{policy.stem}_test.yaml")
+class Bench:
+    """A policy on which tests are run; verdicts of detectors are remembered, so that a policy may be run in many variants."""
+
+    def __init__(self, policy: Policy, kinds: Mapping[str, Kind] | None = None, cache: VerdictCache | None = None) -> None:
+        """Take a policy; its detectors are built when a test first needs them.
+
+        Args:
+            kinds: What may stand behind `use:`; those that are installed, where not said.
+            cache: Shared with other variants of the policy.
+        """
+        self.policy = policy
+        self._kinds = installed() if kinds is None else kinds
+        self.cache = VerdictCache(_REMEMBERED) if cache is None else cache
+        self._pins = Pins()
+        self._guards: dict[frozenset[str], Guard] = {}
+
+    def variant(self, policy: Policy) -> Bench:
+        """Return a bench for a changed policy with the same detectors."""
+        return Bench(policy, self._kinds, self.cache)
+
+    def guard(self, scores: Mapping[str, Mapping[str, float]]) -> Guard:
+        """Return a guard in which the detectors that `scores` name answer with them."""
+        self._pins.scores = scores
+        names = frozenset(scores)
+        if names not in self._guards:
+            known = pinned(self._kinds, names, self._pins) if names else self._kinds
+            self._guards[names] = Guard(self.policy, kinds=known, cache=self.cache)
+        return self._guards[names]
+
+    def run(self, case: Case) -> Outcome:
+        """Run one test; one that is streamed until the first cut at which it fails."""
+        start = time.perf_counter()
+        guard = self.guard(case.scores)
+        exchange = _exchange(case, guard)
+        active = tuple(rule.id for rule in guard.rules(case.stage, exchange))
+        failures: tuple[str, ...] = ()
+        fired: tuple[str, ...] = ()
+        for said, decision, released in _judged(case, guard, exchange):
+            fired = decision.rules
+            failures = tuple(f"{said}{failure}" for failure in _failures(case, guard, decision, released))
+            if failures:
+                break
+        return Outcome(case.name, case.where, failures, fired, active, time.perf_counter() - start)
 
 
-def run_tests(guard: Guard, tests: Path) -> list[Outcome]:
+def run_tests(guard: Guard | Policy, tests: Path) -> list[Outcome]:
     """Run every test of a file, in order.
 
     Raises:
         PolicyError: Where the file has mistakes, all of them.
     """
-    problems: list[Problem] = []
-    document = TESTS.check(read_file(tests, str(tests)), problems)
-    entries = [] if problems else [node for node in _list(document, "tests") if isinstance(node.value, dict)]
-    for entry in entries:
-        _check_entry(entry, guard, problems)
-    if problems:
-        raise PolicyError(problems)
-    return [_run(entry, guard) for entry in entries]
+    policy = guard.policy if isinstance(guard, Guard) else guard
+    bench = Bench(policy)
+    return [bench.run(case) for case in read_cases(tests, policy)]
 
 
-def _check_entry(entry: Node, guard: Guard, problems: list[Problem]) -> None:
-    given = [key for key in ("input", "output", "messages") if _get(entry, key)]
-    if len(given) != 1:
-        problems.append(entry.problem("exactly one of `input`, `output` and `messages`", ", ".join(given) or "none"))
-    if _get(entry, "stream") and "output" not in given:
-        problems.append(entry.problem("`stream` only beside `output`"))
-    known = [rule.id for rule in guard.policy.rules]
-    expect = _get(entry, "expect")
-    for rule in _list(expect, "rules") if expect else ():
-        if rule.value not in known:
-            problems.append(rule.problem("the id of a rule of this policy", hint=did_you_mean(str(rule.value), known)))
+def _exchange(case: Case, guard: Guard) -> Exchange:
+    known = case.asked
+    exchange = new_exchange(method=known.method, route=known.route, headers=known.headers, model=known.model, caller=known.caller)
+    if case.prompt:
+        asked = Text((Piece("/messages/0/content", case.prompt),), Role.USER, turn=0)
+        return replace(exchange, prompt=guard.prompt_of([asked]))
+    return exchange
 
 
-def _run(entry: Node, guard: Guard) -> Outcome:
-    stage = Stage.OUTPUT if _get(entry, "output") else Stage.INPUT
-    if _word(entry, "stream"):
-        decision, released = _streamed(guard, str(_word(entry, "output")))
-    else:
-        texts = _texts(entry, stage)
-        judged = guard.judge_sync(texts, stage, new_exchange())
-        decision, released = judged.decision, _released(texts, judged)
-    expect = _get(entry, "expect")
-    failures = _failures(expect, guard, decision, released) if expect else []
-    return Outcome(str(_word(entry, "name")), f"{entry.where}:{entry.line}", tuple(failures))
+def _judged(case: Case, guard: Guard, exchange: Exchange) -> Iterator[tuple[str, Decision, str]]:
+    """Yield for each way in which the case is shown: how, as the beginning of a message; the decision; what leaves."""
+    if case.stream:
+        yield from _streamed(case, guard, exchange)
+        return
+    if case.given == "image":
+        yield "", guard.check_image_sync(Path(case.text).read_bytes(), case.stage, exchange=exchange), ""
+        return
+    texts = _texts(case)
+    judged = guard.judge_sync(texts, case.stage, exchange)
+    pieces = (judged.changes.get(piece.pointer, piece.text) for text in texts for piece in text.pieces)
+    blocked = judged.decision.action is Action.BLOCK or judged.unredactable
+    yield "", judged.decision, "" if blocked else "\n".join(pieces)
 
 
-def _failures(expect: Node, guard: Guard, decision: Decision, released: str) -> list[str]:
+def _streamed(case: Case, guard: Guard, exchange: Exchange) -> Iterator[tuple[str, Decision, str]]:
+    """Yield what comes of a text one character at a time, then cut in two at every place."""
+    text = case.text
+    step = max(1, -(-len(text) // MOST_CUTS))
+    cuts = [("", list(text)), *((f"cut after {at} characters: ", [text[:at], text[at:]]) for at in range(1, len(text), step))]
+    for said, pieces in cuts:
+        stream = TextStream(guard.judge_of(exchange))
+        released = "".join(pump_sync(stream, pieces, guard.detectors))
+        yield said, stream.judge.decision, released
+
+
+def _texts(case: Case) -> tuple[Text, ...]:
+    if case.messages:
+        return tuple(Text((Piece(f"/{turn}", words),), role, turn=turn) for turn, (role, words) in enumerate(case.messages))
+    if case.tool_calls:
+        return _texts_of_calls(case)
+    whose = case.role or (Role.USER if case.stage is Stage.INPUT else Role.ASSISTANT)
+    return (Text((Piece("", case.text),), whose),)
+
+
+def _texts_of_calls(case: Case) -> tuple[Text, ...]:
+    """Return the texts of calls of tools as the guard reads them from an answer of OpenAI's chat completions."""
+    wire = OpenAIChat()
+    request = wire.read_request(json.dumps({"messages": [{"role": "user", "content": case.prompt}]}).encode())
+    calls = [
+        {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        for index, (name, arguments) in enumerate(case.tool_calls)
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    return wire.read_answer(json.dumps(answer).encode(), request).texts
+
+
+def _failures(case: Case, guard: Guard, decision: Decision, released: str) -> list[str]:
+    expected = case.expected
     failures = []
-    action = _word(expect, "action")
-    if action and decision.action is not Action[str(action).upper()]:
-        failures.append(f"action: expected {action}, got {decision.action.word} (rules: {', '.join(decision.rules) or 'none'})")
-    if _get(expect, "rules"):
-        wanted = sorted(str(node.value) for node in _list(expect, "rules"))
-        if wanted != sorted(decision.rules):
-            failures.append(f"rules: expected {wanted}, got {sorted(decision.rules)}")
+    if expected.action is not None and decision.action.word != expected.action:
+        rules = ", ".join(decision.rules) or "none"
+        failures.append(f"action: expected {expected.action}, got {decision.action.word} (rules: {rules})")
+    if expected.rules is not None and sorted(expected.rules) != sorted(decision.rules):
+        failures.append(f"rules: expected {sorted(expected.rules)}, got {sorted(decision.rules)}")
     fired = [rule for rule in guard.policy.rules if rule.id in decision.rules]
-    found = {finding.category for finding in decision.findings if any(rule.matches(finding) for rule in fired)}
-    missing = sorted(str(node.value) for node in _list(expect, "categories") if node.value not in found)
+    findings = [finding for finding in decision.findings if any(rule.matches(finding) for rule in fired)]
+    categories = {finding.category for finding in findings}
+    missing = sorted(set(expected.categories or ()) - categories)
     if missing:
-        failures.append(f"categories: expected {missing}, got {sorted(found)}")
-    wanted_text = _word(expect, "released")
-    if _get(expect, "released") and wanted_text != released:
-        failures.append(f"released: expected {wanted_text!r}, got {released!r}")
+        failures.append(f"categories: expected {missing}, got {sorted(categories)}")
+    if expected.spans is not None:
+        shown = {text: None for text in _found(case, findings)}
+        unseen = [span for span in expected.spans if span not in shown]
+        if unseen:
+            failures.append(f"spans: expected {unseen}, got {list(shown)}")
+    if expected.released is not None and expected.released != released:
+        failures.append(f"released: expected {expected.released!r}, got {released!r}")
+    if expected.message is not None and expected.message != decision.message:
+        failures.append(f"message: expected {expected.message!r}, got {decision.message!r}")
     return failures
 
 
-def _texts(entry: Node, stage: Stage) -> tuple[Text, ...]:
-    messages = _list(entry, "messages")
-    if messages:
-        return tuple(
-            Text((Piece(f"/{turn}", str(_word(node, "content"))),), _role(node, Role.USER), turn=turn)
-            for turn, node in enumerate(messages)
-        )
-    whose = _role(entry, Role.USER if stage is Stage.INPUT else Role.ASSISTANT)
-    return (Text((Piece("", str(_word(entry, stage.value))),), whose),)
+def _found(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield what the findings are about; decisions don't tell which of a call's arguments, so each that fits is taken."""
+    pieces = (
+        [("content", case.text)]
+        if case.stream
+        else [(piece.pointer, piece.text) for text in _texts(case) for piece in text.pieces]
+    )
+    for finding in findings:
+        for pointer, text in pieces:
+            if public_pointer(pointer) == finding.location.pointer:
+                yield text[finding.span.start : finding.span.end] if finding.span else text
 
 
-def _role(node: Node, default: Role) -> Role:
-    word = _word(node, "role")
-    if not word:
-        return default
-    return Role.TOOL_RESULT if word == "tool" else Role(str(word))
-
-
-def _released(texts: Sequence[Text], judged: Judgement) -> str:
-    if judged.decision.action is Action.BLOCK:
-        return ""
-    return "\n".join(judged.changes.get(piece.pointer, piece.text) for text in texts for piece in text.pieces)
-
-
-def _streamed(guard: Guard, text: str) -> tuple[Decision, str]:
-    stream = TextStream(guard.judge_of(new_exchange()))
-    released = "".join(pump_sync(stream, text, guard.detectors))
-    return stream.judge.decision, released
-
-
-def _get(node: Node, key: str) -> Node | None:
-    return node.value.get(key) if isinstance(node.value, dict) else None
-
-
-def _word(node: Node, key: str) -> object:
-    found = _get(node, key)
-    return found.value if found else None
-
-
-def _list(node: Node, key: str) -> Sequence[Node]:
-    found = _get(node, key)
-    return found.value if found and isinstance(found.value, list) else ()
+_REMEMBERED = 20_000

@@ -1,8 +1,9 @@
-"""`guard policy schema`, `fmt` and `lint`: their arguments."""
+"""`guard policy schema`, `fmt`, `lint` and `test`: their arguments."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Every key of a policy as tables in Markdown.")] = False,
 ) -> None:
     """Print the JSON Schema of policy files, by which an editor completes and checks them."""
-    from guard.authoring.testing import TESTS
+    from guard.authoring.cases import TESTS
     from guard.detectors.registry import kinds
     from guard.policy.json_schema import policy_schema, schema_of_tests
     from guard.policy.reference import reference
@@ -54,3 +55,26 @@ def lint(
 
     asked = Asked(Chosen(codes(select or ()), codes(ignore or ())), strict, form)
     raise typer.Exit(EXIT_FOUND if lint_files(files, asked) else 0)
+
+
+def test(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Policies; their tests stand beside them, NAME_test.yaml.")],
+    coverage: Annotated[bool, typer.Option("--coverage", help="List every rule with how many tests make it fire.")] = False,
+    least: Annotated[
+        float | None,
+        typer.Option("--min-coverage", metavar="PERCENT", min=0, max=100, help="Fail where tests make fewer of the rules fire."),
+    ] = None,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Drop each rule, weaken it, move its threshold; fail where no test notices.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the outcomes as JUnit XML.")] = None,
+    watching: Annotated[bool, typer.Option("--watch", help="Run again whenever a policy or its tests change.")] = False,
+) -> None:
+    """Run the tests beside policy files; exit status 1 if one fails."""
+    from guard.cli.testing import Wanted, run, watch
+
+    wanted = Wanted(coverage, least, mutate, report)
+    if watching:
+        watch(files, wanted)
+        return
+    raise typer.Exit(EXIT_FOUND if run(files, wanted) else 0)

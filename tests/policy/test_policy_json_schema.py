@@ -17,7 +17,7 @@ from broken_policies import BROKEN, KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.authoring.testing import TESTS
+from guard.authoring.cases import TESTS
 from guard.categories import KNOWN
 from guard.detectors.registry import kinds
 from guard.errors import PolicyError, Problem
