@@ -58,7 +58,7 @@ def list_feedback(
         conditions.append(schema.feedback.c.created >= moment(since, "--since"))
     if until:
         conditions.append(schema.feedback.c.created < moment(until, "--until"))
-    with _opened(store, tenant) as opened:
+    with opened_for(store, tenant) as opened:
         found, more = opened.feedback.page(tenant, conditions, after=after, limit=limit)
     if json_output:
         print(json.dumps({"feedback": [_described(each) for each in found], "after": more}))
@@ -78,7 +78,7 @@ def show(
     """Show one piece of feedback: its words, the texts it is about as they are kept, and their labels."""
     from guard.store.reviewing import labels_of
 
-    with _opened(store, tenant) as opened:
+    with opened_for(store, tenant) as opened:
         found = opened.feedback.find(tenant, feedback_id)
         if found is None:
             raise StoreError("expected the id of feedback (fb_…) of this tenant, got something that is none")
@@ -114,8 +114,8 @@ def label(
     from guard.store.reviewing import Review, review
 
     _check_category(category)
-    with _opened(store, tenant) as opened:
-        said = Review(_actor(by), status, category, bool(value), stage, choice, note, final)
+    with opened_for(store, tenant) as opened:
+        said = Review(actor_of(by), status, category, bool(value), stage, choice, note, final)
         written = review(opened, tenant, target, said)
     if json_output:
         print(json.dumps(written))
@@ -150,8 +150,8 @@ def import_feedback(
 
     if len(licence) > 128:
         raise StoreError("--licence: expected a name of at most 128 characters, got a longer one")
-    asked = Asked(file, kind, tenant, licence, redact, skip_bad, dry_run, _actor(by))
-    with _opened(store, tenant, create=not dry_run) as opened:
+    asked = Asked(file, kind, tenant, licence, redact, skip_bad, dry_run, actor_of(by))
+    with opened_for(store, tenant, create=not dry_run) as opened:
         found = import_file(opened, asked, _progress)
     if json_output:
         print(json.dumps(found.as_dict()))
@@ -185,9 +185,9 @@ def export(
         raise StoreError(f"--personal-data: expected redact or keep, got {personal_data[:40]!r}")
     times = (moment(text, name) if text else None for text, name in ((since, "--since"), (until, "--until")))
     first, last = times
-    asked = Asked(kind, out, tenant, first, last, min_weight, personal_data == "keep", overwrite, _actor(by))
+    asked = Asked(kind, out, tenant, first, last, min_weight, personal_data == "keep", overwrite, actor_of(by))
     check(asked)
-    with _opened(store, tenant) as opened:
+    with opened_for(store, tenant) as opened:
         card = write(opened, asked)
     if json_output:
         print(json.dumps(card))
@@ -219,7 +219,8 @@ def moment(text: str, option: str) -> int:
 
 
 @contextmanager
-def _opened(url: str, tenant: str, *, create: bool = False) -> Iterator[Store]:
+def opened_for(url: str, tenant: str, *, create: bool = False) -> Iterator[Store]:
+    """Give the store at `url`, for a tenant that can be one, and close it afterwards. Raises StoreError."""
     from guard.store import open_store
     from guard.store.identity import is_id
 
@@ -232,7 +233,8 @@ def _opened(url: str, tenant: str, *, create: bool = False) -> Iterator[Store]:
         opened.close()
 
 
-def _actor(by: str) -> str:
+def actor_of(by: str) -> str:
+    """Return who does something, for the audit: whoever runs the command, where nobody is named. Raises StoreError."""
     from guard.store.audit import operator
     from guard.store.identity import is_id
 

@@ -15,7 +15,8 @@ from guard.cli.erasing import erase, subject
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
-from guard.cli.policies import fmt, lint, schema
+from guard.cli.policies import fmt, lint, schema, test
+from guard.cli.sources import sources, trust
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
 
@@ -34,6 +35,8 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(store_app, name="store")
 app.add_typer(audit_app, name="audit")
 app.add_typer(feedback_app, name="feedback")
+feedback_app.command()(sources)
+feedback_app.command()(trust)
 app.add_typer(keys_app, name="keys")
 app.command()(calibrate)
 app.command()(evaluate)
@@ -42,6 +45,7 @@ store_app.command()(subject)
 policy_app.command()(schema)
 policy_app.command()(fmt)
 policy_app.command()(lint)
+policy_app.command()(test)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]
@@ -214,13 +218,3 @@ def detectors(
     from guard.cli.detectors import list_detectors
 
     list_detectors(policy, measure=measure, json_output=json_output)
-
-
-@policy_app.command("test")
-def test_policies(
-    files: Annotated[list[str], typer.Argument(help="Policy files; their tests stand beside them as NAME_test.yaml.")],
-) -> None:
-    """Run the tests beside policy files; exit status 1 if one fails."""
-    from guard.cli.authoring import test_files
-
-    raise typer.Exit(EXIT_FOUND if test_files(files) else 0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +32,15 @@ from guard.values import Action, Caller
 if TYPE_CHECKING:
     from guard.store.store import Store
 
+log = logging.getLogger("guard")
+
 PATH = "/guard/feedback"
 MOST_BYTES = 8 * 1024 * 1024
 """Bytes of a request."""
+_KEY = "key:"
 _LOCAL = "local"
+_LOOK = 30.0
+"""Seconds after which it is asked again which keys are flagged."""
 _MANY = 207
 _HEADER_NAME = HEADER.decode()
 _network_of = lru_cache(maxsize=4_096)(network_of)
@@ -62,8 +70,10 @@ class FeedbackRoute:
         self._rates = limits
         self._limiter = Limiter()
         self._standings = Standings()
-        for source in store.feedback.flagged_sources():
-            self._standings.flag(source.tenant, f"key:{source.source}", source.reason)
+        self._store = store
+        self._looked = -math.inf
+        self._looking: asyncio.Task[None] | None = None
+        self._take_over(store.feedback.flagged_sources())
 
     @staticmethod
     def answers(method: str, path: str) -> bool:
@@ -90,7 +100,24 @@ class FeedbackRoute:
             status, body = 500, error_body(str(error), status=500, code="not_recorded")
         await asgi.send_answer(send, status, body, headers)
 
+    def _take_over(self, flagged: Iterable[Any]) -> None:
+        self._standings.take_over([(row.tenant, f"{_KEY}{row.source}", row.reason) for row in flagged], _KEY)
+        self._looked = time.monotonic()
+
+    def _look_again(self) -> None:
+        """Ask the store from time to time which keys are flagged, by other processes or by reviewers; nobody waits for it."""
+        if time.monotonic() - self._looked > _LOOK and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        self._looked = time.monotonic()
+        try:
+            self._take_over(await asyncio.to_thread(self._store.feedback.flagged_sources))
+        except StoreError as error:
+            log.warning("which sources are flagged cannot be looked up: %s", error)
+
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        self._look_again()
         headers = asgi.headers_of(scope)
         body = await asgi.read_json(scope, receive, headers, MOST_BYTES)
         asked = statements.read(body, headers.get("idempotency-key", ""))
@@ -179,7 +206,7 @@ def _speaker(who: _Requester, spoken: Spoken | None) -> tuple[Speaker, str]:
     caller = who.caller
     if caller.key:
         kind = "reviewer" if REVIEWER in caller.roles else "application"
-        return Speaker(kind, f"key:{caller.key}", caller.key), caller.key
+        return Speaker(kind, f"{_KEY}{caller.key}", caller.key), caller.key
     if spoken is None:
         return Speaker("application", _LOCAL), _LOCAL
     busy = 0 if who.local else BUSY

@@ -6,9 +6,10 @@ need not be erased anywhere.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -17,15 +18,18 @@ from guard.feedback.trust import Compared, Conduct, fault, weight
 from guard.store.posts import Said, SourceNote
 from guard.values import Action
 
-_MOST_SOURCES = 20_000
+_MOST_SOURCES = 10_000
 _MOST_ANSWERS = 20_000
 _MOST_VOICES = 16
 """Sources whose opinion about one answer is remembered."""
-_MOST_TEXTS = 32
+_MOST_TEXTS = 8
+"""Texts of one source that are remembered, the latest."""
 _MOST_TENANTS = 10_000
 _LEAST_TEXT = 12
 """Code points from which on it means something that the same words are said again."""
-_MOST_COUNTED = 100
+_MOST_COUNTED = 8
+"""Exchanges about which the same words are counted."""
+_NOT_YET = 60.0
 BUSY = 60
 """More statements in a minute than a person can mean."""
 
@@ -63,7 +67,8 @@ class _Standing:
     reason: str = ""
     minute: float = 0.0
     in_minute: int = 0
-    texts: OrderedDict[int, set[str]] = field(default_factory=OrderedDict)
+    flagged: float = -math.inf
+    texts: OrderedDict[int, set[int]] = field(default_factory=OrderedDict)
 
 
 class Standings:
@@ -75,9 +80,18 @@ class Standings:
         self._all: OrderedDict[str, Conduct] = OrderedDict()
         self._voices: OrderedDict[tuple[str, str, int], dict[str, int]] = OrderedDict()
 
-    def flag(self, tenant: str, name: str, reason: str) -> None:
-        """Remember that a source was flagged earlier."""
-        self._standing(tenant, name).reason = reason
+    def take_over(self, flagged: Collection[tuple[str, str, str]], prefix: str) -> None:
+        """Take over which sources are flagged, by tenant, name and reason, of all whose names begin so.
+
+        One that no longer is, as reviewers cleared it, begins anew; one that was flagged a moment ago may not be written yet.
+        """
+        named = {(tenant, name) for tenant, name, _ in flagged}
+        late = self._clock() - _NOT_YET
+        for key, standing in list(self._sources.items()):
+            if standing.reason and key[1].startswith(prefix) and key not in named and standing.flagged < late:
+                self._sources[key] = _Standing()
+        for tenant, name, reason in flagged:
+            self._standing(tenant, name).reason = reason
 
     def weigh(self, tenant: str, speaker: Speaker, post: Checked, action: Action | None = None) -> Weighed:
         """Return how far a post counts, and remember that it was given.
@@ -91,6 +105,7 @@ class Standings:
         standing.given += 1
         if not standing.reason and speaker.kind != "reviewer":
             standing.reason = fault(standing.conduct, self._rest(tenant, standing.conduct), busy=speaker.busy)
+            standing.flagged = self._clock()
         flagged = bool(standing.reason)
         note = _note_of(speaker, standing, newly=standing.reason != before)
         return Weighed(weight(speaker.kind, given, flagged=flagged), "flagged" if flagged else "new", note)
@@ -141,7 +156,7 @@ class Standings:
             if len(standing.texts) > _MOST_TEXTS:
                 standing.texts.popitem(last=False)
             if len(about) < _MOST_COUNTED:
-                about.add(post.post.exchange)
+                about.add(hash(post.post.exchange))
             most = max(most, len(about))
         return most
 

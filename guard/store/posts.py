@@ -223,7 +223,9 @@ class _PostSink(Sink[list[_Post]]):
         keyed = [name for name, post in first.items() if post.first["repeatable"]]
         before = digests(connection, keyed)
         if first:
-            connection.execute(self._insert, [post.first for post in first.values()])
+            connection.execute(
+                self._insert, [first[name].first for name in sorted(first)]
+            )  # in one order, so that none waits for another
         after = digests(connection, keyed) if len(before) < len(keyed) else before
         written = [post for name, post in first.items() if after.get(name, "") == post.first["digest"]]
         self._write_rest(connection, written)
@@ -237,9 +239,9 @@ class _PostSink(Sink[list[_Post]]):
         if rest := [row for post in written for row in post.rows[1:]]:
             connection.execute(self._insert, rest)
         enqueue(connection, [_appeal(row) for post in written for row in post.rows if row["kind"] == "appeal"])
-        for post in written:
-            if post.asked.note is not None:
-                self._write_note(connection, post.asked.tenant, post.asked.note)
+        noted = [(post.asked.tenant, post.asked.note) for post in written if post.asked.note is not None]
+        for tenant, note in sorted(noted, key=lambda each: (each[0], each[1].source)):
+            self._write_note(connection, tenant, note)
 
     def _write_note(self, connection: Connection, tenant: str, note: SourceNote) -> None:
         at = now()

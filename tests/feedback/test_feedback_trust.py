@@ -125,7 +125,23 @@ def test_a_reviewer_is_never_flagged():
     assert {standings.weigh("", speaker, post(f"ex_{n}", comment="the same words again")).status for n in range(20)} == {"new"}
 
 
-def test_a_source_that_was_flagged_earlier_stays_so_until_reviewers_say_otherwise():
-    standings = Standings()
-    standings.flag("t", "key:gk_1", "repeats")
-    assert standings.weigh("t", Speaker("application", "key:gk_1", "gk_1"), post("ex_1")).status == "flagged"
+def test_a_source_that_was_flagged_elsewhere_stays_so_until_reviewers_clear_it():
+    clock = [0.0]
+    standings, speaker = Standings(lambda: clock[0]), Speaker("application", "key:gk_1", "gk_1")
+    standings.take_over([("t", "key:gk_1", "repeats")], "key:")
+    assert standings.weigh("t", speaker, post("ex_1")).status == "flagged"
+    assert standings.weigh("other", speaker, post("ex_1")).status == "new"
+    standings.take_over([], "key:")
+    assert standings.weigh("t", speaker, post("ex_1")).status == "new"
+
+
+def test_a_source_that_was_just_flagged_is_not_cleared_by_a_store_that_does_not_know_it_yet():
+    clock = [0.0]
+    standings, speaker = Standings(lambda: clock[0]), Speaker("application", "key:gk_1", "gk_1")
+    for number in range(6):
+        found = standings.weigh("", speaker, post(f"ex_{number}", comment="the very same words"))
+    standings.take_over([], "key:")
+    assert (found.status, standings.weigh("", speaker, post("ex_7")).status) == ("flagged", "flagged")
+    clock[0] = 61.0
+    standings.take_over([], "key:")
+    assert standings.weigh("", speaker, post("ex_8")).status == "new"

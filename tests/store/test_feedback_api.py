@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import httpx
 import pytest
 from feedback_server import CLEAN, FEEDBACK, SECRET, Served, code, feedback_server, rows
+from typer.testing import CliRunner
 
+from guard.cli.main import app
+from guard.errors import StoreError
 from guard.feedback.rates import Rate, Rates
 from guard.feedback.taking import FeedbackSettings
 from guard.store import schema
+from guard.store.sources import sources, trust
 from guard.store.store import Store
 
 
@@ -300,6 +305,38 @@ def test_a_key_that_repeats_itself_is_flagged_in_the_store_and_after_a_restart(s
         exchange, _ = guarded.ask()
         guarded.post({"exchange": exchange, "thumb": "up"}, key)
         assert guarded.rows(exchange_id=exchange)[0].status == "flagged"
+
+
+def test_reviewers_clear_a_source_and_weigh_it(url: str, store: Store):
+    with feedback_server(store) as guarded:
+        made = store.keys.create("acme", ["caller"])
+        for _ in range(5):
+            exchange, _ = guarded.ask(key=made.text)
+            guarded.post({"exchange": exchange, "thumb": "up", "comment": "the very same words"}, made.text)
+    [found] = sources(store, "acme", flagged=True)
+    assert (found.source, found.reason) == (made.key.id, "repeats")
+    run = CliRunner()
+    listed = run.invoke(app, ["feedback", "sources", "--flagged", "--tenant", "acme", "--store", url])
+    assert listed.stdout == f"{made.key.id}  application  weight 1, flagged: repeats\n"
+    wanted = ["feedback", "trust", made.key.id, "--clear", "--weight", "0.5", "--by", "anna", "--store", url]
+    assert isinstance(run.invoke(app, wanted).exception, StoreError)
+    assert json.loads(run.invoke(app, [*wanted, "--tenant", "acme", "--json"]).stdout)["weight"] == 0.5
+    assert sources(store, "acme", flagged=True) == []
+    assert [entry.details for entry in store.audit.every("acme", about=made.key.id) if entry.actor == "anna"] == [
+        {"kind": "source", "status": "cleared"}
+    ]
+    for weight in (0.0, -1.0, float("nan"), 1e9, None):
+        with pytest.raises(StoreError):
+            trust(store, "acme", made.key.id, weight=weight)
+
+
+def test_without_a_store_that_answers_nothing_is_acknowledged(store: Store):
+    with feedback_server(store) as guarded:
+        exchange, token = guarded.ask()
+        store.writer.close()
+        answer = guarded.post({"exchange": exchange, "token": token, "thumb": "up"})
+        assert code(answer) == (503, "store_unavailable")
+        assert answer.headers["retry-after"] == "1"
 
 
 def test_a_person_who_stands_out_leaves_no_trace_among_the_sources(store: Store):
