@@ -1,0 +1,1 @@
+"""Load language models safely, and sample answers of them."""

@@ -1,0 +1,42 @@
+"""Build the rewards of a step from what its recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alignment.rewards.base import Reward
+from alignment.rewards.measured import LengthScorer, RepetitionScorer
+from alignment.rewards.policy import PolicyScorer
+from alignment.rewards.settings import LengthReward, ModelReward, PolicyReward, RepetitionReward, RewardSettings
+from guard.errors import TenetError
+
+
+def build(settings: Sequence[RewardSettings], policy: str) -> list[Reward]:
+    """Return the rewards, each under its kind.
+
+    Args:
+        policy: Name or path of the recipe's policy.
+
+    Raises:
+        TenetError: Where one cannot be had: a policy with mistakes or missing packages, a folder that is no reward model.
+    """
+    return [_reward(each, policy) for each in settings]
+
+
+def _reward(settings: RewardSettings, policy: str) -> Reward:
+    match settings:
+        case PolicyReward():
+            if not policy:
+                raise TenetError("rewards: expected a policy in the recipe, as a reward of the kind policy reads it; got none")
+            scorer = PolicyScorer(policy, settings)
+            found = scorer.guard.policy
+            return Reward("policy", settings.weight, scorer, f"reward policy: {found.name}, digest {found.digest}")
+        case ModelReward():
+            from alignment.rewards.model import ModelScorer
+
+            return Reward("model", settings.weight, ModelScorer(settings), f"reward model: {settings.path}")
+        case LengthReward():
+            said = f"reward length: {settings.least} to {settings.most} characters"
+            return Reward("length", settings.weight, LengthScorer(settings), said)
+        case RepetitionReward():
+            return Reward("repetition", settings.weight, RepetitionScorer(settings), f"reward repetition: {settings.words} words")

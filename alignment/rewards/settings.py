@@ -1,0 +1,50 @@
+"""What a recipe may say under `rewards:` of an online step; each entry's `kind` tells which of these it is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Weight = Annotated[float, Meta(gt=0, le=1000, description="how much it counts in the sum")]
+
+
+class PolicyReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="policy"):
+    """The recipe's policy: 0 for an answer that it lets pass, less for one that it acts on or nearly acts on."""
+
+    weight: Weight = 1.0
+    flag: Annotated[float, Meta(ge=-10, le=0, description="for an answer that is only flagged")] = -0.25
+    redact: Annotated[float, Meta(ge=-10, le=0, description="for an answer in which something is redacted")] = -0.5
+    block: Annotated[float, Meta(ge=-10, le=0, description="for an answer that is blocked")] = -1.0
+    slope: Annotated[
+        float,
+        Meta(
+            ge=0, lt=1, description="share of that which a score just below a rule's threshold costs; falls to 0 with the score"
+        ),
+    ] = 0.5
+
+
+class ModelReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="model"):
+    """A reward model, such as the method `reward` trains."""
+
+    path: Annotated[str, Meta(min_length=1, description="folder of the model, or of a step `reward` with its step.json")]
+    weight: Weight = 1.0
+    batch_size: Annotated[int, Meta(ge=1, le=1024, description="answers that are scored at a time")] = 16
+
+
+class LengthReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="length"):
+    """0 for an answer of a fitting length, down to -1 for one that is empty or twice as long as it may be."""
+
+    weight: Weight = 1.0
+    least: Annotated[int, Meta(ge=0, le=100_000, description="characters that an answer should have")] = 40
+    most: Annotated[int, Meta(ge=1, le=1_000_000, description="characters that an answer should not exceed")] = 2000
+
+
+class RepetitionReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="repetition"):
+    """0 for an answer that does not repeat itself, down to -1 for one that says the same words over and over."""
+
+    weight: Weight = 1.0
+    words: Annotated[int, Meta(ge=1, le=10, description="how many words in a row are compared")] = 3
+
+
+RewardSettings = PolicyReward | ModelReward | LengthReward | RepetitionReward
