@@ -1,0 +1,65 @@
+"""Draw the next token of each answer with chances of its own, so that an answer does not depend on what is made beside it.
+
+transformers draws for a whole batch from one stream of random numbers: there, an answer changes with its place in the batch and
+with its neighbours. Here each answer brings its own stream, and `generate` is told to take the likeliest token of what is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from guard.errors import TenetError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Drawing:
+    """A logits processor of transformers that leaves one token of each row, drawn by temperature and nucleus.
+
+    Nucleus sampling: Holtzman et al. 2019, arXiv:1904.09751.
+
+    Args:
+        temperature: Above 0; higher values flatten the distribution.
+        top_p: In (0, 1]: only the likeliest tokens that together have this share are drawn from; the likeliest always is.
+        seeds: One for each row.
+    """
+
+    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int]) -> None:
+        self._temperature = temperature
+        self._top_p = top_p
+        self._chances = [np.random.default_rng(seed) for seed in seeds]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return `scores`, 0 at the token that was drawn and minus infinity elsewhere."""
+        import torch
+
+        shares = torch.softmax(scores.double() / self._temperature, dim=-1)
+        if self._top_p < 1:
+            ordered, places = shares.sort(dim=-1, descending=True, stable=True)
+            outside = ordered.cumsum(dim=-1) - ordered >= self._top_p
+            shares = torch.zeros_like(shares).scatter(-1, places, ordered.masked_fill(outside, 0.0))
+        reached = shares.cumsum(dim=-1)
+        chances = torch.tensor([[chance.random()] for chance in self._chances], dtype=reached.dtype, device=reached.device)
+        drawn = torch.searchsorted(reached, chances * reached[:, -1:], right=True).clamp(max=reached.shape[-1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter(-1, drawn, 0.0)
+
+
+class Finite:
+    """A logits processor that ends a generation whose model gives no numbers, instead of taking its first token for an answer."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return `scores` as they are. Raises TenetError where the model gave something that is no number."""
+        if bool(scores.isnan().any()):
+            raise TenetError("the model gives no numbers (NaN): its weights are broken, or overflow in this dtype (try float32)")
+        return scores
+
+
+def seed_of(seed: int, words: str, answer: int) -> int:
+    """Return the seed of one answer to one prompt, in [0, 2^63): of both and of `seed`, and of nothing else."""
+    said = f"tenet:{seed}:{answer}:{words}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(said).digest()[:8]) >> 1
