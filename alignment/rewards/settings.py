@@ -27,7 +27,9 @@ class PolicyReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ModelReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="model"):
     """A reward model, such as the method `reward` trains."""
 
-    path: Annotated[str, Meta(min_length=1, description="folder of the model, or of a step `reward` with its step.json")]
+    path: Annotated[
+        str, Meta(min_length=1, extra={"path": True}, description="folder of the model, or of a step `reward` with its step.json")
+    ]
     weight: Weight = 1.0
     batch_size: Annotated[int, Meta(ge=1, le=1024, description="answers that are scored at a time")] = 16
 

@@ -6,6 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from alignment.rewards.settings import RewardSettings
+
+PATH = {"path": True}
+"""Marks a text that is a path, relative to the recipe that says it."""
+
 Problem = tuple[str, str, str]
 """Path in the settings, what was expected, what was found."""
 
@@ -13,12 +18,12 @@ Problem = tuple[str, str, str]
 class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A language model in a folder, or in a GGUF file."""
 
-    path: Annotated[str, Meta(min_length=1, description="folder with config, tokenizer and safetensors")]
+    path: Annotated[str, Meta(min_length=1, extra=PATH, description="folder with config, tokenizer and safetensors")]
     gguf_file: Annotated[str, Meta(description="file in that folder, where the weights are in GGUF; dequantised when loaded")] = (
         ""
     )
     adapters: Annotated[
-        tuple[str, ...], Meta(description="folders of LoRA adapters, merged in one after the other when loaded")
+        tuple[str, ...], Meta(extra=PATH, description="folders of LoRA adapters, merged in one after the other when loaded")
     ] = ()
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
@@ -133,7 +138,7 @@ class Cpo(Common, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
 class Distil(Common, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="method", tag="distil"):
     """Learn a larger model's distribution on answers that the smaller one samples."""
 
-    teacher: Annotated[str, Meta(min_length=1, description="folder of the larger model; it has the same tokenizer")]
+    teacher: Annotated[str, Meta(min_length=1, extra=PATH, description="folder of the larger model; it has the same tokenizer")]
     temperature: Annotated[float, Meta(gt=0, le=10, description="of the sampling")] = 1.0
     max_new_tokens: Annotated[int, Meta(ge=1, le=8192, description="tokens of a sampled answer at most")] = 128
     beta: Annotated[float, Meta(ge=0, le=1, description="0 for forward, 1 for reverse divergence, between them a mixture")] = 1.0
@@ -146,6 +151,7 @@ class Online(Common, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_new_tokens: Annotated[int, Meta(ge=1, le=8192, description="tokens of an answer at most")] = 128
     temperature: Annotated[float, Meta(gt=0, le=10, description="of the sampling")] = 1.0
     beta: Annotated[float, Meta(ge=0, le=10, description="how strongly it is held to the reference model (KL)")] = 0.04
+    rewards: Annotated[tuple[RewardSettings, ...], Meta(description="what an answer is worth: their weighted sum")] = ()
     vllm: Annotated[Literal["no", "colocate", "server"], Meta(description="whether vLLM samples; needs vllm and a GPU")] = "no"
     learning_rate: Annotated[float, Meta(gt=0, le=1, description="at its highest, after warm-up")] = 5e-5
 

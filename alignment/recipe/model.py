@@ -1,0 +1,65 @@
+"""What a recipe may say, put together from the settings of the rooms that do it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from alignment.records import Kind
+from alignment.training.settings import PATH, Cpo, Distil, Dpo, Grpo, Kto, ModelSettings, Orpo, Reward, Rloo, Sft, name_of
+
+Step = Annotated[
+    Sft | Reward | Dpo | Kto | Orpo | Cpo | Distil | Rloo | Grpo, Meta(description="one training step; `method` tells which")
+]
+
+
+class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One set of records, made as `align data` makes it."""
+
+    kind: Annotated[Kind, Meta(description="what the records teach")]
+    sources: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, extra=PATH, description="files of records, and folders of `guard feedback export` or `align data`"),
+    ]
+    validation: Annotated[float, Meta(ge=0, lt=1, description="share for validation")] = 0.1
+    held_out: Annotated[float, Meta(ge=0, lt=1, description="share that is never trained on")] = 0.1
+    limits: Annotated[str, Meta(extra=PATH, description="file with how much of what is wrong is allowed")] = ""
+    licence: Annotated[str, Meta(description="of the texts whose source states none")] = ""
+    redact: Annotated[bool, Meta(description="whether secrets and personal data are replaced by their kind")] = False
+
+
+class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a model is aligned: what goes in, which steps are done, what has to hold."""
+
+    version: Annotated[Literal[1], Meta(description="of this language")]
+    name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]*$", description="of the recipe, and of the model it makes")]
+    model: Annotated[ModelSettings, Meta(description="the baseline: what is aligned")]
+    policy: Annotated[str, Meta(description="the constitution: a shipped policy's name, or a path")] = "constitution"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of everything that is drawn")] = 0
+    data: Annotated[dict[str, DataSettings], Meta(description="sets of records, by a name that steps use")] = {}
+    steps: Annotated[
+        tuple[Step, ...], Meta(min_length=1, description="training, one after the other, each on what the last one made")
+    ]
+
+
+def problems(recipe: Recipe) -> list[tuple[str, str, str]]:
+    """Return what does not fit together: path, what was expected, what was found."""
+    from alignment.training.settings import KINDS, Online, method_of
+    from alignment.training.settings import problems as of_step
+
+    found: list[tuple[str, str, str]] = []
+    names = [name_of(step) for step in recipe.steps]
+    for index, step in enumerate(recipe.steps):
+        here = f"steps[{index}]"
+        found += [(f"{here}.{path}", expected, got) for path, expected, got in of_step(step)]
+        if names.index(names[index]) < index:
+            found.append((f"{here}.name", "a name of its own, as another step has this one", names[index]))
+        if not step.data:
+            found.append((f"{here}.data", "the name of a set under `data`, or a folder that `align data` wrote", "nothing"))
+        elif step.data in recipe.data and recipe.data[step.data].kind != KINDS[type(step)]:
+            wanted = f"a set of the kind {KINDS[type(step)]}, as {method_of(step)} trains on"
+            found.append((f"{here}.data", wanted, f"{step.data} of the kind {recipe.data[step.data].kind}"))
+        if isinstance(step, Online) and not step.rewards:
+            found.append((f"{here}.rewards", "at least one reward, as the method learns from nothing else", "none"))
+    return found
