@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from alignment.records import Kind
+from alignment.rewards.settings import StepReward
 from alignment.training.settings import PATH, Cpo, Distil, Dpo, Grpo, Kto, ModelSettings, Orpo, Reward, Rloo, Sft, name_of
 
 Step = Annotated[
@@ -62,4 +63,9 @@ def problems(recipe: Recipe) -> list[tuple[str, str, str]]:
             found.append((f"{here}.data", wanted, f"{step.data} of the kind {recipe.data[step.data].kind}"))
         if isinstance(step, Online) and not step.rewards:
             found.append((f"{here}.rewards", "at least one reward, as the method learns from nothing else", "none"))
+        earlier = [name_of(each) for each in recipe.steps[:index] if isinstance(each, Reward)]
+        for place, reward in enumerate(step.rewards if isinstance(step, Online) else ()):
+            if isinstance(reward, StepReward) and reward.step not in earlier:
+                expected = f"an earlier step of the method reward ({', '.join(earlier) or 'there is none'})"
+                found.append((f"{here}.rewards[{place}].step", expected, reward.step))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from alignment.rewards.base import Reward
 from alignment.rewards.measured import LengthScorer, RepetitionScorer
 from alignment.rewards.policy import PolicyScorer
-from alignment.rewards.settings import LengthReward, ModelReward, PolicyReward, RepetitionReward, RewardSettings
+from alignment.rewards.settings import LengthReward, ModelReward, PolicyReward, RepetitionReward, RewardSettings, StepReward
 from guard.errors import TenetError
 
 
@@ -25,6 +25,10 @@ def build(settings: Sequence[RewardSettings], policy: str) -> list[Reward]:
 
 def _reward(settings: RewardSettings, policy: str) -> Reward:
     match settings:
+        case StepReward():
+            raise TenetError(
+                f"rewards: the step {settings.step} is known within a recipe only (name its folder: kind model, path)"
+            )
         case PolicyReward():
             if not policy:
                 raise TenetError("rewards: expected a policy in the recipe, as a reward of the kind policy reads it; got none")

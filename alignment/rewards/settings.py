@@ -34,6 +34,13 @@ class ModelReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     batch_size: Annotated[int, Meta(ge=1, le=1024, description="answers that are scored at a time")] = 16
 
 
+class StepReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="step"):
+    """The reward model that an earlier step of the recipe made."""
+
+    step: Annotated[str, Meta(min_length=1, description="name of a step of the method reward")]
+    weight: Weight = 1.0
+
+
 class LengthReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="length"):
     """0 for an answer of a fitting length, down to -1 for one that is empty or twice as long as it may be."""
 
@@ -49,4 +56,4 @@ class RepetitionReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     words: Annotated[int, Meta(ge=1, le=10, description="how many words in a row are compared")] = 3
 
 
-RewardSettings = PolicyReward | ModelReward | LengthReward | RepetitionReward
+RewardSettings = PolicyReward | ModelReward | StepReward | LengthReward | RepetitionReward

@@ -97,7 +97,7 @@ class Reward(Common, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     """A reward model: learns to score the chosen answer above the rejected one."""
 
     center: Annotated[
-        float | None, Meta(ge=0, le=10, description="how strongly mean rewards are drawn to zero; null for not")
+        Annotated[float, Meta(ge=0, le=10)] | None, Meta(description="how strongly mean rewards are drawn to zero; null for not")
     ] = 0.01
 
 

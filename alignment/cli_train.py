@@ -1,0 +1,40 @@
+"""The command `align train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guard.errors import PolicyError, TenetError
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A path, or the name of a recipe that is shipped.")],
+    out: Annotated[Path, typer.Option(help="Folder for data, steps and checkpoints; the same one goes on.")] = Path("run"),
+    step: Annotated[str, typer.Option(metavar="NAME", help="Stop after this step.")] = "",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as steps[0].max_steps=20.")
+    ] = None,
+) -> None:
+    """Train as a recipe says; what was done before is not done again, and what was cut short goes on."""
+    from alignment.recipe.doing import Doing
+    from alignment.recipe.reading import load_recipe
+    from alignment.training.errors import Stopped
+
+    try:
+        done = Doing(load_recipe(recipe, changes or ()), out, lambda line: typer.echo(line, err=True)).train(step)
+    except Stopped as stopped:
+        typer.echo(f"align: {stopped}", err=True)
+        sys.exit(stopped.status)
+    except (PolicyError, TenetError, OSError) as error:
+        typer.echo(error if isinstance(error, PolicyError) else f"align: {error}", err=True)
+        sys.exit(2)
+    for each in done:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in each.record.figures.items() if name in _TOLD)
+        typer.echo(f"{each.folder}: {each.record.kind}{f', {figures}' if figures else ''}")
+
+
+_TOLD = ("loss", "eval_loss", "rewards/margins", "rewards/accuracies", "accuracy", "reward", "kl", "train_loss")
