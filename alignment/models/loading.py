@@ -72,7 +72,14 @@ def load_tokenizer(settings: ModelSettings) -> Any:  # noqa: ANN401 - transforme
     _need()
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(settings.path, trust_remote_code=settings.trust_remote_code, local_files_only=True)
+    gguf = {"gguf_file": settings.gguf_file} if settings.gguf_file else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            settings.path, trust_remote_code=settings.trust_remote_code, local_files_only=True, **gguf
+        )
+    except (OSError, ValueError, ImportError) as error:
+        said = str(error).splitlines()[0][:200]
+        raise ModelError(f"{settings.path}: expected the model's tokenizer in it, found none that can be read: {said}") from None
     if not tokenizer.chat_template:
         raise ModelError(
             f"{settings.path}: expected a tokenizer with a chat template, found none (put chat_template.jinja beside it)"
@@ -131,7 +138,24 @@ def load(settings: ModelSettings, *, head: str = "causal", train: bool = False) 
 
 def context_of(config: Any) -> int:  # noqa: ANN401
     """Return how many tokens a model can take in all."""
-    return int(getattr(config, "max_position_embeddings", 0) or 1_000_000)
+    return int(getattr(config, "max_position_embeddings", 0) or _UNBOUND)
+
+
+def context_of_folder(settings: ModelSettings) -> int:
+    """Return how many tokens a model can take in all, without loading it.
+
+    Raises:
+        ModelError: Where the folder is no model's.
+    """
+    folder = check(settings)
+    if not settings.gguf_file:
+        config = _json(folder / "config.json")
+        return int(config.get("max_position_embeddings") or config.get("n_positions") or _UNBOUND)
+    _need()
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+    config = load_gguf_checkpoint(str(folder / settings.gguf_file), return_tensors=False)["config"]  # type: ignore[no-untyped-call]
+    return int(config.get("max_position_embeddings") or _UNBOUND)
 
 
 def dtype_of(settings: ModelSettings) -> torch.dtype:
@@ -221,3 +245,5 @@ def _need() -> None:
 
 
 _PARTS = frozenset({".safetensors", ".json", ".gguf", ".jinja", ".model", ".txt"})
+_UNBOUND = 1_000_000
+"""Tokens of a model that states no limit."""

@@ -1,21 +1,19 @@
-"""Follow a training run: metrics as JSON lines, a line to read, and an end in order when it goes wrong or has to stop."""
+"""Follow a training run: metrics as JSON lines, and a line to read."""
 
 from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback  # this module is loaded by a training run only
 
-from alignment.training.checkpoints import WHOLE
-from guard.errors import TenetError
+from alignment.training.checkpoints import seal
+from alignment.training.errors import TrainingError
 
 METRICS = "metrics.jsonl"
 _SHOWN = (
@@ -27,26 +25,24 @@ _SHOWN = (
     ("reward", "reward"),
     ("kl", "KL"),
     ("mean_token_accuracy", "token accuracy"),
+    ("tokens_per_second", "tokens/s"),
 )
 
 
-class TrainingError(TenetError):
-    """A run that had to end: why, and how to go on."""
-
-
-class Stopped(TrainingError):
-    """A run that was told to stop, and has left a checkpoint."""
-
-
 class Progress(TrainerCallback):
-    """Writes every log of a trainer to metrics.jsonl, and tells a line of it."""
+    """Writes every log of a trainer to metrics.jsonl, and shows a line of it.
 
-    def __init__(self, out: Path, tell: Callable[[str], None]) -> None:
-        """Write to a step's folder, and tell lines."""
+    Attributes:
+        last: The last value of each figure, of an earlier part of the run where this one has none.
+    """
+
+    def __init__(self, out: Path, show: Callable[[str], None]) -> None:
+        """Write to a step's folder, and show lines."""
         self._file = out / METRICS
-        self._tell = tell
+        self._show = show
         self._began = time.monotonic()
         self._first = 0
+        self._counted = (self._began, 0.0)
         self.last: dict[str, float] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
@@ -54,23 +50,36 @@ class Progress(TrainerCallback):
         self._began, self._first = time.monotonic(), state.global_step
         if not state.is_world_process_zero or not self._file.is_file():
             return
-        kept = [line for line in self._file.read_text().splitlines() if json.loads(line)["step"] <= state.global_step]
-        self._file.write_text("".join(f"{line}\n" for line in kept))
+        kept = [row for row in _whole_rows(self._file) if row["step"] <= state.global_step]
+        for row in kept:
+            self.last |= {name: value for name, value in row.items() if name != "step"}
+        beside = self._file.with_name(f".{self._file.name}")
+        beside.write_text("".join(f"{json.dumps(row)}\n" for row in kept))
+        os.replace(beside, self._file)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
         """Keep a log, and stop where the loss is no number any more."""
         figures = {name: value for name, value in (logs or {}).items() if isinstance(value, int | float)}
-        loss = figures.get("loss", 0.0)
-        if not math.isfinite(loss) or not math.isfinite(figures.get("grad_norm", 0.0)):
+        if not math.isfinite(figures.get("loss", 0.0)):
             raise TrainingError(
-                f"step {state.global_step}: the loss is {loss}, so the weights are lost; the last checkpoint is from before"
-                " (lower learning_rate, or max_grad_norm)"
+                f"step {state.global_step}: the loss is {figures['loss']}, though its gradients are numbers; checkpoints stay "
+                "(look for broken records, or lower learning_rate)"
             )
+        figures = {name: value for name, value in figures.items() if math.isfinite(value)}
+        figures |= self._speed(figures)
         self.last |= figures
         if state.is_world_process_zero:
             with self._file.open("a") as file:
                 file.write(json.dumps({"step": state.global_step, **figures}) + "\n")
-            self._tell(self._line(state, figures))
+            self._show(self._line(state, figures))
+
+    def _speed(self, figures: dict[str, float]) -> dict[str, float]:
+        """Return tokens per second since the log before, where the trainer counts tokens."""
+        if "num_tokens" not in figures:
+            return {}
+        now, (before, tokens) = time.monotonic(), self._counted
+        self._counted = (now, figures["num_tokens"])
+        return {"tokens_per_second": round((figures["num_tokens"] - tokens) / max(now - before, 1e-9), 1)}
 
     def _line(self, state: Any, figures: dict[str, float]) -> str:  # noqa: ANN401
         done = state.global_step - self._first
@@ -86,41 +95,16 @@ class Whole(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
         """Mark the checkpoint of this step."""
         if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
-class Stop(TrainerCallback):
-    """Ends a run after the step under way, with a checkpoint, when the process is told to end."""
-
-    def __init__(self) -> None:
-        """Nothing has been asked yet."""
-        self.asked = False
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
-        """Save and stop where that was asked."""
-        if self.asked:
-            control.should_save = True
-            control.should_training_stop = True
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGTERM and SIGINT for the wish to stop; a second one ends at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def stop(number: int, _frame: object) -> None:
-            self.asked = True
-            signal.signal(number, before[signal.Signals(number)] or signal.SIG_DFL)
-
-        for number in before:
-            signal.signal(number, stop)
+def _whole_rows(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of metrics, but for a last line that a kill cut short."""
+    for line in file.read_text().splitlines():
         try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            yield json.loads(line)
+        except ValueError:
+            return
 
 
 def _clock(seconds: float) -> str:

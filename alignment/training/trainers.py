@@ -29,6 +29,7 @@ from alignment.training.settings import (
     Reward,
     Rloo,
     Sft,
+    name_of,
 )
 
 RewardFunction = Callable[..., list[float | None]]
@@ -187,7 +188,8 @@ def _common(job: Job) -> Values:
         "data_seed": job.seed,
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
-        "report_to": list(step.report_to) or "none",
+        "report_to": [name for name in step.report_to if name != "tensorboard"] or "none",
+        "run_name": name_of(step),
         "disable_tqdm": True,
     }
 
@@ -208,8 +210,19 @@ def _parts(
         "eval_dataset": Dataset.from_list(list(held)) if held and job.step.evaluate_every else None,
         "processing_class": job.loaded.tokenizer,
         "peft_config": _lora(job.step.lora, task),
-        "callbacks": list(job.callbacks),
+        "callbacks": [*job.callbacks, *_tensorboard(job)],
     }
+
+
+def _tensorboard(job: Job) -> list[Any]:
+    """Return what writes for TensorBoard, beside the metrics, as checkpoints are gone in the end."""
+    if "tensorboard" not in job.step.report_to:
+        return []
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations.integration_utils import TensorBoardCallback
+
+    writer = SummaryWriter(str(job.out / "tensorboard"))
+    return [TensorBoardCallback(writer)]  # type: ignore[no-untyped-call]  # it has no types
 
 
 def _lora(settings: LoraSettings | None, task: str) -> LoraConfig | None:
