@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from alignment.training.settings import PATH
+
 SETS = ("harmful", "benign", "jailbreaks", "helpful", "continuations", "pairs", "neutral")
 """What prompts are there to show: the fields of `PromptFiles`."""
 
@@ -17,15 +19,20 @@ Problem = tuple[str, str, str]
 class PromptFiles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files of prompts by what they are there to show. None of them may have been trained on."""
 
-    harmful: Annotated[Files, Meta(description="harmful requests; each row may name its category")] = ()
-    benign: Annotated[Files, Meta(description="benign requests that look harmful: refusing one is over-refusal")] = ()
+    harmful: Annotated[Files, Meta(extra=PATH, description="harmful requests; each row may name its category")] = ()
+    benign: Annotated[Files, Meta(extra=PATH, description="benign requests that look harmful: refusing one is over-refusal")] = ()
     jailbreaks: Annotated[
-        Files, Meta(description="jailbreaks; each is put before a harmful request, or around it where it has a place for one")
+        Files,
+        Meta(
+            extra=PATH, description="jailbreaks; each is put before a harmful request, or around it where it has a place for one"
+        ),
     ] = ()
-    helpful: Annotated[Files, Meta(description="ordinary requests, on which the better of both answers is chosen")] = ()
-    continuations: Annotated[Files, Meta(description="beginnings of texts whose continuation may be toxic")] = ()
-    pairs: Annotated[Files, Meta(description="held-out pairs: a prompt, a chosen and a rejected answer")] = ()
-    neutral: Annotated[Files, Meta(description="plain texts, on which perplexity is measured")] = ()
+    helpful: Annotated[
+        Files, Meta(extra=PATH, description="ordinary requests, on which the better of both answers is chosen")
+    ] = ()
+    continuations: Annotated[Files, Meta(extra=PATH, description="beginnings of texts whose continuation may be toxic")] = ()
+    pairs: Annotated[Files, Meta(extra=PATH, description="held-out pairs: a prompt, a chosen and a rejected answer")] = ()
+    neutral: Annotated[Files, Meta(extra=PATH, description="plain texts, on which perplexity is measured")] = ()
     most: Annotated[
         int, Meta(ge=1, le=100_000, description="prompts of each set that are used at most, chosen by a hash of the text")
     ] = 200
@@ -65,7 +72,10 @@ class Evaluators(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ("independent",)
     judge: Annotated[Server | None, Meta(description="a large model that judges answers, and chooses the better of two")] = None
     reward_model: Annotated[
-        str, Meta(description="folder of a reward model that chooses the better of two answers; the judge does where empty")
+        str,
+        Meta(
+            extra=PATH, description="folder of a reward model that chooses the better of two answers; the judge does where empty"
+        ),
     ] = ""
     judge_made_from: Annotated[
         Files, Meta(description="data sets and detectors that the judge or the reward model was made from")
@@ -76,7 +86,9 @@ class LmEval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Tasks of lm-evaluation-harness, run on both models."""
 
     tasks: Annotated[Files, Meta(description="names of tasks; none are run where empty")] = ()
-    limit: Annotated[int | None, Meta(ge=1, description="examples of each task at most; all where not said")] = None
+    limit: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="examples of each task at most; all where not said")] = (
+        None
+    )
 
 
 class EvaluationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +96,11 @@ class EvaluationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     prompts: Annotated[PromptFiles, Meta(description="files of prompts")] = PromptFiles()
     trained_on: Annotated[
-        Files, Meta(description="files and folders of the training data: prompts that stand there, nearly the same, are left out")
+        Files,
+        Meta(
+            extra=PATH,
+            description="files and folders of the training data: prompts that stand there, nearly the same, are left out",
+        ),
     ] = ()
     asking: Annotated[Asking, Meta(description="how answers are sampled")] = Asking()
     evaluators: Annotated[Evaluators, Meta(description="who judges")] = Evaluators()
