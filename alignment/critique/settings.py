@@ -9,10 +9,7 @@ from msgspec import Meta, Struct
 from alignment.evaluation.settings import Server
 from alignment.models.sampling import Sampling
 from alignment.models.sampling import problems as of_sampling
-from alignment.training.settings import ModelSettings
-
-PATH = {"path": True}
-"""`Meta(extra=PATH)`: the text is a path, relative to the file that says it."""
+from alignment.training.settings import PATH, ModelSettings
 
 Problem = tuple[str, str, str]
 """Path in the settings, what was expected, what was found."""
@@ -47,7 +44,7 @@ class CritiqueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     critic: Annotated[
         Literal["policy", "self", "model", "server"],
         Meta(
-            description="who judges: the policy's detectors, the model itself, another model in a folder (`model`), or one behind "
+            description="who judges: the policy's detectors, the model itself, another one in a folder (`model`), or one behind "
             "an OpenAI-compatible server (`server`)"
         ),
     ] = "policy"

@@ -40,6 +40,19 @@ class Sampling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(ge=0, description="after which no more is made; 0 for as long as it takes")] = 0.0
 
 
+class PromptError(TenetError):
+    """Prompts that cannot be answered: too long, or not as the chat template wants them.
+
+    Attributes:
+        prompts: Their indices.
+    """
+
+    def __init__(self, faults: Sequence[tuple[int, str]]) -> None:
+        self.prompts = tuple(index for index, _ in faults)
+        more = f" (and {len(faults) - 1:,} more)" if len(faults) > 1 else ""
+        super().__init__(f"prompt {faults[0][0]}: {faults[0][1]}{more}")
+
+
 class Answer(NamedTuple):
     """One answer.
 
@@ -98,8 +111,9 @@ def sample(
         tell: Called after each batch. Where the seconds were over, the last call says so, and prompts have fewer answers or none.
 
     Raises:
-        TenetError: Where a prompt cannot be written by the chat template, or leaves no room for an answer: it is named by its
-            index; nothing is sampled then. Where memory runs out, or the model gives no numbers.
+        PromptError: Where a prompt cannot be written by the chat template, or leaves no room for an answer: it is named by its
+            index; nothing is sampled then.
+        TenetError: Where memory runs out, or the model gives no numbers.
     """
     return gathered(draw(loaded, prompts, sampling, tell=tell), len(prompts))
 
@@ -127,7 +141,7 @@ def draw(
     """
     began = time.monotonic()
     deadline = began + sampling.seconds if sampling.seconds else None
-    written = [_written(loaded, index, prompt, sampling) for index, prompt in enumerate(prompts)]
+    written = _all_written(loaded, prompts, sampling)
     wanted = [
         (index, number) for index in range(len(prompts)) for number in range(sampling.answers) if (index, number) not in done
     ]
@@ -150,23 +164,34 @@ class _Written(NamedTuple):
     ids: list[int]
 
 
-def _written(loaded: Loaded, index: int, prompt: Conversation, sampling: Sampling) -> _Written:
+def _all_written(loaded: Loaded, prompts: Sequence[Conversation], sampling: Sampling) -> list[_Written]:
+    written: list[_Written] = []
+    faults: list[tuple[int, str]] = []
+    for index, prompt in enumerate(prompts):
+        try:
+            written.append(_written(loaded, prompt, sampling))
+        except TenetError as fault:
+            faults.append((index, str(fault)))
+    if faults:
+        raise PromptError(faults)
+    return written
+
+
+def _written(loaded: Loaded, prompt: Conversation, sampling: Sampling) -> _Written:
     from jinja2 import TemplateError
 
     if not prompt:
-        raise TenetError(f"prompt {index}: expected at least one message, found none")
+        raise TenetError("expected at least one message, found none")
     try:
         text = loaded.tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
     except (TemplateError, TypeError, KeyError) as error:
-        roles = ", ".join(str(message.get("role", "")) for message in prompt)
-        raise TenetError(
-            f"prompt {index}: the chat template does not take its messages (roles: {roles[:80]}); {type(error).__name__}"
-        ) from None
+        roles = ", ".join(str(message.get("role", "")) for message in prompt)[:80]
+        raise TenetError(f"the chat template does not take its messages (roles: {roles}); {type(error).__name__}") from None
     ids = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
     room = loaded.context - sampling.max_new_tokens
     if len(ids) > room:
         raise TenetError(
-            f"prompt {index}: expected at most {room:,} tokens (a context of {loaded.context:,} less max_new_tokens "
+            f"expected at most {max(0, room):,} tokens (a context of {loaded.context:,} less max_new_tokens "
             f"{sampling.max_new_tokens:,}), found {len(ids):,}; shorten it, leave it out, or lower max_new_tokens"
         )
     return _Written(text, ids)
