@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from alignment.cli_critique import critique
 from alignment.cli_data import data
 from alignment.cli_train import train as train_recipe
 from guard.detectors.embedded_stages import MODEL
@@ -34,6 +35,7 @@ app = typer.Typer(
 classifier = typer.Typer(no_args_is_help=True, help="The embedded classifier.")
 app.add_typer(classifier, name="classifier")
 app.command("data")(data)
+app.command("critique")(critique)
 app.command("train")(train_recipe)
 
 Data = Annotated[Path, typer.Option(help="Folder with the data sets, one JSONL file each.")]
