@@ -15,6 +15,7 @@ import typer
 
 from alignment.cli_critique import critique
 from alignment.cli_data import data
+from alignment.cli_promote import promote, report
 from alignment.cli_train import train as train_recipe
 from guard.detectors.embedded_stages import MODEL
 from guard.errors import TenetError
@@ -37,6 +38,8 @@ app.add_typer(classifier, name="classifier")
 app.command("data")(data)
 app.command("critique")(critique)
 app.command("train")(train_recipe)
+app.command("report")(report)
+app.command("promote")(promote)
 
 Data = Annotated[Path, typer.Option(help="Folder with the data sets, one JSONL file each.")]
 Seed = Annotated[int, typer.Option(help="The same data and seed give the same model.")]

@@ -120,9 +120,11 @@ class _Binder:
             hint = (
                 f'put it in quotes: "{node.shown}"' if isinstance(kind, shapes.StrType) and isinstance(value, int | float) else ""
             )
-            if isinstance(kind, shapes.LiteralType):
-                hint = did_you_mean(str(value), map(str, kind.values))
+            if isinstance(kind, shapes.LiteralType | shapes.EnumType):
+                hint = did_you_mean(str(value), _words(kind))
             return self._refuse(node, expected(kind), hint=hint)
+        if isinstance(kind, shapes.EnumType):
+            return kind.cls(value)
         if isinstance(kind, shapes.FloatType):
             value = float(value)  # type: ignore[arg-type]
         fault = _out_of_bounds(value, kind)
@@ -136,8 +138,8 @@ class _Binder:
 def expected(kind: shapes.Type) -> str:
     """Return in words what a type takes."""
     kind = _bare(kind)
-    if isinstance(kind, shapes.LiteralType):
-        return listed(map(str, kind.values))
+    if isinstance(kind, shapes.LiteralType | shapes.EnumType):
+        return listed(_words(kind))
     if isinstance(kind, shapes.IntType | shapes.FloatType):
         return _numbers(kind)
     if isinstance(kind, shapes.UnionType):
@@ -162,6 +164,10 @@ def default_of(field: shapes.Field) -> Any:  # noqa: ANN401
     return UNSET
 
 
+def _words(kind: shapes.LiteralType | shapes.EnumType) -> list[str]:
+    return [str(value) for value in (kind.values if isinstance(kind, shapes.LiteralType) else [each.value for each in kind.cls])]
+
+
 def _description(kind: shapes.Type) -> str:
     schema = kind.extra_json_schema if isinstance(kind, shapes.Metadata) else None
     return str((schema or {}).get("description", ""))
@@ -184,6 +190,8 @@ def _fits(node: Node, kind: shapes.Type) -> bool:
             return isinstance(value, str)
         case shapes.LiteralType():
             return value in kind.values and not isinstance(value, bool)
+        case shapes.EnumType():
+            return isinstance(value, str) and value in _words(kind)
         case shapes.NoneType():
             return value is None
         case shapes.StructType() | shapes.DictType():

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,7 +20,12 @@ from alignment.rewards.settings import ModelReward, StepReward
 from alignment.training.settings import ModelSettings, Online, Step, name_of
 from guard.errors import TenetError
 
+if TYPE_CHECKING:
+    from alignment.evaluation.result import Evaluation
+
 Tell = Callable[[str], None]
+EVALUATION = "evaluation"
+"""The folder in a run's that `align evaluate` writes."""
 _KEY_DIGITS = 12
 
 
@@ -54,6 +59,7 @@ class Doing:
         self.out = out
         self._tell = tell
         self._policy = ""
+        self._only_done = False
 
     def data(self, name: str) -> tuple[Path, str]:
         """Return the folder of a set of records, made where it is not there yet, and its key.
@@ -111,6 +117,20 @@ class Doing:
                 break
         return found
 
+    def evaluation(self) -> Evaluation:
+        """Return what `align evaluate` found of this run. Raises TenetError where it has not run."""
+        from alignment.evaluation.result import read_evaluation
+
+        return read_evaluation(self.out / EVALUATION)
+
+    def candidate(self) -> tuple[Done, ...]:
+        """Return all training steps, done before. Raises TenetError where one is not done as the recipe says now."""
+        self._only_done = True
+        try:
+            return tuple(self.train())
+        finally:
+            self._only_done = False
+
     @property
     def policy_digest(self) -> str:
         """The digest of the recipe's policy with its detectors."""
@@ -137,8 +157,13 @@ class Doing:
 
         folder = self.out / "steps" / f"{name_of(step)}-{key[:_KEY_DIGITS]}"
         if (folder / FILE).is_file():
-            self._tell(f"step {name_of(step)}: done before")
+            if not self._only_done:
+                self._tell(f"step {name_of(step)}: done before")
             return Done(name_of(step), folder, key, read_record(folder), True)
+        if self._only_done:
+            raise TenetError(
+                f"{self.out}: expected the step {name_of(step)} as the recipe says, found none (run `align train` first)"
+            )
         self._tell(f"step {name_of(step)}: {step.__struct_config__.tag} on {data.name}")
         rewards = build(step.rewards, self.recipe.policy) if isinstance(step, Online) else []
         inputs = {"key": key, **({"policy": self.policy_digest} if rewards else {})}

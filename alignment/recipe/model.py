@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from alignment.evaluation.settings import EvaluationSettings
+from alignment.evaluation.settings import problems as of_evaluation
+from alignment.promotion.settings import GateSettings
+from alignment.promotion.settings import problems as of_gate
 from alignment.records import Kind
 from alignment.rewards.settings import StepReward
 from alignment.training.settings import PATH, Cpo, Distil, Dpo, Grpo, Kto, ModelSettings, Orpo, Reward, Rloo, Sft, name_of
@@ -39,6 +43,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: Annotated[str, Meta(description="the constitution: a shipped policy's name, or a path")] = "constitution"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of everything that is drawn")] = 0
     data: Annotated[dict[str, DataSettings], Meta(description="sets of records, by a name that steps use")] = {}
+    evaluation: Annotated[EvaluationSettings | None, Meta(description="how the candidate is compared with the baseline")] = None
+    gate: Annotated[GateSettings | None, Meta(description="what has to hold before the candidate is promoted")] = None
     steps: Annotated[
         tuple[Step, ...], Meta(min_length=1, description="training, one after the other, each on what the last one made")
     ]
@@ -50,6 +56,12 @@ def problems(recipe: Recipe) -> list[tuple[str, str, str]]:
     from alignment.training.settings import problems as of_step
 
     found: list[tuple[str, str, str]] = []
+    if recipe.evaluation is not None:
+        found += [(f"evaluation.{path}", expected, got) for path, expected, got in of_evaluation(recipe.evaluation)]
+    if recipe.gate is not None:
+        found += [(f"gate.{path}", expected, got) for path, expected, got in of_gate(recipe.gate)]
+        if recipe.evaluation is None:
+            found.append(("gate", "an `evaluation` beside it, which it is held against", "none"))
     names = [name_of(step) for step in recipe.steps]
     for index, step in enumerate(recipe.steps):
         here = f"steps[{index}]"

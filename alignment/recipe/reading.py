@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     found: list[Problem] = []
     recipe = bind(document, Recipe, path.parent.absolute(), found)
     if recipe is not None:
-        found += [place_of(document, where).problem(expected, got) for where, expected, got in problems(recipe)]
+        found += [
+            place_of(document, where).problem(expected, got)._replace(path=where) for where, expected, got in problems(recipe)
+        ]
     if found or recipe is None:
         raise PolicyError(found)
     if "/" in recipe.policy or recipe.policy.endswith(".yaml"):
@@ -80,6 +83,7 @@ def _changed(document: Node, change: str) -> Node:
     parent = place_of(document, parent_path) if parent_path else document
     if not isinstance(parent.value, dict) or (parent_path and parent is document):
         raise TenetError(f"--set {key}: expected a key of the recipe, found no such place")
+    node = replace(node, path=key)
     parent.value[last] = node
     _keys(parent)[last] = node
     return document
