@@ -56,7 +56,7 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     recipe = bind(document, Recipe, path.parent.absolute(), found)
     if recipe is not None:
         found += [
-            place_of(document, where).problem(expected, got)._replace(path=where) for where, expected, got in problems(recipe)
+            replace(place_of(document, where).problem(expected, got), path=where) for where, expected, got in problems(recipe)
         ]
     if found or recipe is None:
         raise PolicyError(found)

@@ -250,8 +250,10 @@ def card(found: Findings) -> str:
 _STYLE = """
 :root{color-scheme:light dark;--base:#8a8f98;--cand:#2f6fde;--good:#1a7f37;--bad:#c3352b;--line:#8884}
 body{font:16px/1.5 system-ui,sans-serif;margin:0}main{max-width:980px;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%;font-size:14px;margin:.5rem 0}td,th{padding:.3rem .5rem;border-bottom:1px solid var(--line);
-text-align:left;vertical-align:top}.good{color:var(--good)}.bad{color:var(--bad)}svg{width:100%;height:auto;font-size:13px}
+table{border-collapse:collapse;width:100%;font-size:14px;margin:.5rem 0}
+td,th{padding:.3rem .5rem;border-bottom:1px solid var(--line);
+text-align:left;
+vertical-align:top}.good{color:var(--good)}.bad{color:var(--bad)}svg{width:100%;height:auto;font-size:13px}
 svg text{fill:currentColor}.tick{font-size:11px;opacity:.7}.grid{stroke:var(--line)}circle.baseline{fill:var(--base)}
 circle.candidate{fill:var(--cand)}.bar{stroke-width:2.5;opacity:.6}line.baseline{stroke:var(--base)}
 line.candidate{stroke:var(--cand)}
