@@ -15,6 +15,7 @@ import typer
 
 from alignment.cli_critique import critique
 from alignment.cli_data import data
+from alignment.cli_evaluate import evaluate as evaluate_models
 from alignment.cli_promote import promote, report
 from alignment.cli_train import train as train_recipe
 from guard.detectors.embedded_stages import MODEL
@@ -38,6 +39,7 @@ app.add_typer(classifier, name="classifier")
 app.command("data")(data)
 app.command("critique")(critique)
 app.command("train")(train_recipe)
+app.command("evaluate")(evaluate_models)
 app.command("report")(report)
 app.command("promote")(promote)
 

@@ -1,4 +1,4 @@
-"""The answers of a model to all prompts, made once: each is kept by the digest of the model, its prompt, the sampling and the seed."""
+"""The answers of a model to all prompts, made once: each is kept by the digest of model, prompt, sampling and seed."""
 
 from __future__ import annotations
 

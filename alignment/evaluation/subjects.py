@@ -12,7 +12,7 @@ import msgspec
 
 from alignment.evaluation.result import Subject
 from alignment.evaluation.settings import Asking, Server
-from alignment.models.loading import Loaded, digest_of, load
+from alignment.models.loading import Loaded, context_of, digest_of, load, load_tokenizer
 from alignment.records_of_steps import FILE, read_record
 from alignment.training.settings import ModelSettings
 from guard.errors import TenetError
@@ -75,6 +75,7 @@ class LocalModel:
         check(settings)
         self.settings = settings
         self._loaded: Loaded | None = None
+        self._reads: tuple[Any, int] | None = None
         kind = "adapter" if settings.adapters else "folder"
         self._subject = Subject(name=name or settings.path, digest=digest_of(settings), kind=kind)
 
@@ -112,9 +113,27 @@ class LocalModel:
 
     def too_long(self, prompt: Conversation, asking: Asking) -> bool:
         """Return whether a prompt leaves no room for an answer."""
-        loaded = self.loaded
-        ids = loaded.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
-        return len(ids) > loaded.context - asking.max_new_tokens
+        tokenizer, context = self._reading()
+        ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
+        return len(ids) > context - asking.max_new_tokens
+
+    def vocabulary(self) -> str:
+        """Return a digest of the tokens: figures of single tokens can only be compared where both models have the same."""
+        known = sorted(self._reading()[0].get_vocab().items())
+        return hashlib.sha256(json.dumps(known).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _reading(self) -> tuple[Any, int]:
+        """Return the tokenizer and the context, without loading the weights."""
+        if self._reads is None:
+            from transformers import AutoConfig
+
+            settings = self.settings
+            named = {"gguf_file": settings.gguf_file} if settings.gguf_file else {}
+            config = AutoConfig.from_pretrained(
+                settings.path, local_files_only=True, trust_remote_code=settings.trust_remote_code, **named
+            )
+            self._reads = load_tokenizer(settings), context_of(config)
+        return self._reads
 
     def close(self) -> None:
         """Give back its memory."""
