@@ -16,7 +16,7 @@ import typer
 from alignment.cli_critique import critique
 from alignment.cli_data import data
 from alignment.cli_evaluate import evaluate as evaluate_models
-from alignment.cli_promote import promote, report
+from alignment.cli_promote import promote, report, run
 from alignment.cli_train import train as train_recipe
 from guard.detectors.embedded_stages import MODEL
 from guard.errors import TenetError
@@ -40,6 +40,7 @@ app.command("data")(data)
 app.command("critique")(critique)
 app.command("train")(train_recipe)
 app.command("evaluate")(evaluate_models)
+app.command("run")(run)
 app.command("report")(report)
 app.command("promote")(promote)
 

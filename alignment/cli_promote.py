@@ -1,4 +1,4 @@
-"""The commands `align report` and `align promote`."""
+"""The commands `align run`, `align report` and `align promote`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from guard.errors import PolicyError, TenetError
+
+if TYPE_CHECKING:
+    from alignment.promotion.registry import Registry
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A path, or the name of a recipe that is shipped.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As for `align train`.")]
@@ -23,21 +26,25 @@ def report(
     changes: Changes = None,
 ) -> None:
     """Write report.html and model-card.md into the run's folder: figures, curves, answers side by side, lineage."""
+    with _told():
+        _report(recipe, out, changes or [])
+
+
+def _report(recipe: str, out: Path, changes: list[str]) -> None:
     from alignment.promotion.gate import verdicts
     from alignment.recipe.doing import Doing
     from alignment.recipe.reading import load_recipe, recipe_path
     from alignment.report.page import Findings, Trained, card, page, read_metrics
 
-    with _told():
-        asked = load_recipe(recipe, changes or ())
-        doing = Doing(asked, out, _say)
-        steps = [Trained(each.record, read_metrics(each.folder)) for each in doing.candidate()]
-        evaluation = doing.evaluation()
-        gate = verdicts(asked.gate, evaluation) if asked.gate else ()
-        found = Findings(asked.name, evaluation, steps, recipe_path(recipe).read_text(encoding="utf-8"), gate)
-        for name, text in (("report.html", page(found)), ("model-card.md", card(found))):
-            (out / name).write_text(text, encoding="utf-8")
-            typer.echo(out / name)
+    asked = load_recipe(recipe, changes)
+    doing = Doing(asked, out, _say)
+    steps = [Trained(each.record, read_metrics(each.folder)) for each in doing.candidate()]
+    evaluation = doing.evaluation()
+    gate = verdicts(asked.gate, evaluation) if asked.gate else ()
+    found = Findings(asked.name, evaluation, steps, recipe_path(recipe).read_text(encoding="utf-8"), gate)
+    for name, text in (("report.html", page(found)), ("model-card.md", card(found))):
+        (out / name).write_text(text, encoding="utf-8")
+        typer.echo(out / name)
 
 
 def promote(
@@ -51,7 +58,6 @@ def promote(
     changes: Changes = None,
 ) -> None:
     """Promote the candidate of a run if the recipe's gate holds; exit status 1 if it does not."""
-    from alignment.promotion.promoting import Refused
     from alignment.promotion.registry import Registry
 
     with _told():
@@ -65,38 +71,63 @@ def promote(
             version = shelf.roll_back(recipe)
             typer.echo(f"{shelf.path(recipe, version)}: {recipe} {version} is in production again")
             return
-        try:
-            _promote(recipe, out, shelf, changes or [])
-        except Refused as refused:
-            for each in refused.verdicts:
-                typer.echo(f"{'holds' if each.held else 'FAILS'}  {each.condition}: {each.found}")
-            typer.echo("align: the gate refuses it", err=True)
-            sys.exit(1)
+        _promote(recipe, out, shelf, changes or [])
 
 
-def _promote(recipe: str, out: Path, shelf: object, changes: list[str]) -> None:
-    from alignment.promotion.promoting import promote as let_through
+def run(
+    recipe: RecipeArgument,
+    out: Run = Path("run"),
+    registry: Annotated[
+        Path | None, typer.Option(help="Promote into this folder if the gate holds; not at all where not said.")
+    ] = None,
+    changes: Changes = None,
+) -> None:
+    """Do all that a recipe says: data, critique, training, evaluation, report, gate; what was done before is not done again."""
+    from alignment.evaluation.table import lines
     from alignment.promotion.registry import Registry
+    from alignment.recipe.doing import Doing
+    from alignment.recipe.reading import load_recipe
+
+    with _told():
+        doing = Doing(load_recipe(recipe, changes or ()), out, _say)
+        doing.train()
+        if doing.recipe.evaluation is None:
+            return
+        _say("evaluation")
+        typer.echo("\n".join(lines(doing.evaluate())))
+        _report(recipe, out, changes or [])
+        if registry is not None:
+            _promote(recipe, out, Registry(registry), changes or [])
+
+
+def _promote(recipe: str, out: Path, shelf: Registry, changes: list[str]) -> None:
+    from alignment.promotion.promoting import Refused
+    from alignment.promotion.promoting import promote as let_through
     from alignment.recipe.doing import Doing
     from alignment.recipe.reading import digest, load_recipe
 
-    assert isinstance(shelf, Registry)  # noqa: S101 - for the type checker: the import is lazy
     asked = load_recipe(recipe, changes)
     if asked.gate is None:
         raise TenetError(f"{recipe}: expected a gate, got none: nothing would say whether the candidate is better")
     doing = Doing(asked, out, _say)
     steps = doing.candidate()
     aligned = [each for each in steps if each.record.kind != "reward"]
-    version, found = let_through(
-        asked.name,
-        aligned[-1].model,
-        evaluation=doing.evaluation(),
-        gate=asked.gate,
-        registry=shelf,
-        steps=[each.record for each in steps],
-        recipe=digest(asked),
-        tell=_say,
-    )
+    try:
+        version, found = let_through(
+            asked.name,
+            aligned[-1].model,
+            evaluation=doing.evaluation(),
+            gate=asked.gate,
+            registry=shelf,
+            steps=[each.record for each in steps],
+            recipe=digest(asked),
+            tell=_say,
+        )
+    except Refused as refused:
+        for each in refused.verdicts:
+            typer.echo(f"{'holds' if each.held else 'FAILS'}  {each.condition}: {each.found}")
+        typer.echo("align: the gate refuses it", err=True)
+        sys.exit(1)
     for each in found:
         typer.echo(f"holds  {each.condition}: {each.found}")
     folder = shelf.path(asked.name, version)
@@ -107,10 +138,7 @@ def _promote(recipe: str, out: Path, shelf: object, changes: list[str]) -> None:
     )
 
 
-def _list(shelf: object, name: str) -> None:
-    from alignment.promotion.registry import Registry
-
-    assert isinstance(shelf, Registry)  # noqa: S101 - as above
+def _list(shelf: Registry, name: str) -> None:
     for each in [name] if name else shelf.names():
         served = shelf.production(each).version
         for version in shelf.versions(each):
@@ -121,8 +149,17 @@ def _list(shelf: object, name: str) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
+    from alignment.data.preparing import ChecksFailed
+    from alignment.training.errors import Stopped
+
     try:
         yield
+    except Stopped as stopped:
+        typer.echo(f"align: {stopped}", err=True)
+        sys.exit(stopped.status)
+    except ChecksFailed as failed:
+        typer.echo(f"align: {failed}", err=True)
+        sys.exit(1)
     except PolicyError as error:
         typer.echo(error, err=True)
         sys.exit(2)

@@ -9,12 +9,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from alignment.recipe.model import DataSettings, Recipe
+from alignment.recipe.model import CRITIQUE, DataSettings, Recipe
 from alignment.records_of_steps import FILE, StepRecord, read_record
 from alignment.rewards.settings import ModelReward, StepReward
 from alignment.training.settings import ModelSettings, Online, Step, name_of
@@ -68,6 +69,9 @@ class Doing:
             TenetError: Where it cannot be made.
             ChecksFailed: Where it is not as good as its limits ask for.
         """
+        if name.startswith(CRITIQUE):
+            folder, key = self.critique()
+            return folder / name.removeprefix(CRITIQUE), key
         settings = self.recipe.data.get(name)
         if settings is None:
             return Path(name), digest_of_folder(Path(name))
@@ -89,6 +93,21 @@ class Doing:
         prepare(Asked(sources, settings.kind, folder, shares, limits, licence=settings.licence, redact=settings.redact))
         return folder, key
 
+    def critique(self) -> tuple[Path, str]:
+        """Return the folder with what the critique made of the model's answers, made where it is not there yet, and its key."""
+        from alignment.critique.making import Wanted, make
+
+        settings = self.recipe.critique
+        assert settings is not None  # noqa: S101 - a recipe that names its data has it
+        files = [digest_of_folder(Path(prompts)) for prompts in settings.prompts]
+        key = _key("critique", settings, self._baseline_digest, self.policy_digest, *files)
+        folder = self.out / f"critique-{key[:_KEY_DIGITS]}"
+        if not (folder / FILE).is_file():
+            self._tell("critique")
+            self.out.mkdir(parents=True, exist_ok=True)
+            make(Wanted(settings, self.recipe.model, self.recipe.policy, folder), self._tell)
+        return folder, key
+
     def train(self, only: str = "") -> list[Done]:
         """Do the training steps in order, each on what the one before made; return them.
 
@@ -98,8 +117,6 @@ class Doing:
         Raises:
             TenetError: Where a step cannot be done; what was done before stays.
         """
-        from alignment.models.loading import digest_of
-
         names = [name_of(step) for step in self.recipe.steps]
         if only and only not in names:
             raise TenetError(f"--step: expected one of {', '.join(names)}, got {only}")
@@ -109,13 +126,33 @@ class Doing:
             folder, data_key = self.data(step.data)
             rewarded = isinstance(step, Online)
             step = self._with_rewards(step, found)
-            key = _key("step", step, self.recipe.seed, key or digest_of(model), data_key, self.policy_digest if rewarded else "")
+            key = _key(
+                "step", step, self.recipe.seed, key or self._baseline_digest, data_key, self.policy_digest if rewarded else ""
+            )
             found.append(self._step(step, model, folder, key))
             if step.__struct_config__.tag != "reward":  # a reward model is not what is aligned
                 model = found[-1].model
             if name_of(step) == only:
                 break
         return found
+
+    def evaluate(self) -> Evaluation:
+        """Compare what the steps made with the model they began with, and return what was found; answers are kept.
+
+        Raises:
+            TenetError: Where a step is not done, or the evaluation cannot be.
+        """
+        from alignment.evaluation.comparing import Compared, compare
+        from alignment.evaluation.subjects import LocalModel
+
+        settings = self.recipe.evaluation
+        if settings is None:
+            raise TenetError(f"{self.recipe.name}: expected `evaluation:` in the recipe, found none")
+        steps = [each for each in self.candidate() if each.record.kind != "reward"]
+        folders = [str(folder) for step in self.recipe.steps if (folder := self.data(step.data)[0]).is_dir()]
+        settings = msgspec.structs.replace(settings, trained_on=(*settings.trained_on, *dict.fromkeys(folders)))
+        models = Compared(LocalModel(self.recipe.model, "baseline"), LocalModel(steps[-1].model, "candidate"), self.recipe.policy)
+        return compare(models, settings, self.out / EVALUATION, self._tell)
 
     def evaluation(self) -> Evaluation:
         """Return what `align evaluate` found of this run. Raises TenetError where it has not run."""
@@ -130,6 +167,12 @@ class Doing:
             return tuple(self.train())
         finally:
             self._only_done = False
+
+    @cached_property
+    def _baseline_digest(self) -> str:
+        from alignment.models.loading import digest_of
+
+        return digest_of(self.recipe.model)
 
     @property
     def policy_digest(self) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from alignment.critique.settings import CritiqueSettings
+from alignment.critique.settings import problems as of_critique
 from alignment.evaluation.settings import EvaluationSettings
 from alignment.evaluation.settings import problems as of_evaluation
 from alignment.promotion.settings import GateSettings
@@ -17,6 +19,10 @@ from alignment.training.settings import PATH, Cpo, Distil, Dpo, Grpo, Kto, Model
 Step = Annotated[
     Sft | Reward | Dpo | Kto | Orpo | Cpo | Distil | Rloo | Grpo, Meta(description="one training step; `method` tells which")
 ]
+
+
+CRITIQUE = "critique/"
+"""Begins the names of what `critique` makes: critique/sft and critique/pairs."""
 
 
 class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +49,10 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: Annotated[str, Meta(description="the constitution: a shipped policy's name, or a path")] = "constitution"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of everything that is drawn")] = 0
     data: Annotated[dict[str, DataSettings], Meta(description="sets of records, by a name that steps use")] = {}
+    critique: Annotated[
+        CritiqueSettings | None,
+        Meta(description="demonstrations and pairs of the model's own answers: the data critique/sft and critique/pairs"),
+    ] = None
     evaluation: Annotated[EvaluationSettings | None, Meta(description="how the candidate is compared with the baseline")] = None
     gate: Annotated[GateSettings | None, Meta(description="what has to hold before the candidate is promoted")] = None
     steps: Annotated[
@@ -56,6 +66,10 @@ def problems(recipe: Recipe) -> list[tuple[str, str, str]]:
     from alignment.training.settings import problems as of_step
 
     found: list[tuple[str, str, str]] = []
+    if recipe.critique is not None:
+        found += [(f"critique.{path}", expected, got) for path, expected, got in of_critique(recipe.critique)]
+        if not recipe.critique.prompts:
+            found.append(("critique.prompts", "files of prompts", "none"))
     if recipe.evaluation is not None:
         found += [(f"evaluation.{path}", expected, got) for path, expected, got in of_evaluation(recipe.evaluation)]
     if recipe.gate is not None:
@@ -70,6 +84,10 @@ def problems(recipe: Recipe) -> list[tuple[str, str, str]]:
             found.append((f"{here}.name", "a name of its own, as another step has this one", names[index]))
         if not step.data:
             found.append((f"{here}.data", "the name of a set under `data`, or a folder that `align data` wrote", "nothing"))
+        elif step.data.startswith(CRITIQUE) and recipe.critique is None:
+            found.append((f"{here}.data", "`critique:` in the recipe, which makes this data", "none"))
+        elif step.data.startswith(CRITIQUE) and step.data != f"{CRITIQUE}{KINDS[type(step)]}":
+            found.append((f"{here}.data", f"{CRITIQUE}sft or {CRITIQUE}pairs, as {method_of(step)} trains on it", step.data))
         elif step.data in recipe.data and recipe.data[step.data].kind != KINDS[type(step)]:
             wanted = f"a set of the kind {KINDS[type(step)]}, as {method_of(step)} trains on"
             found.append((f"{here}.data", wanted, f"{step.data} of the kind {recipe.data[step.data].kind}"))
