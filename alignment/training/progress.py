@@ -71,7 +71,8 @@ class Progress(TrainerCallback):
         if state.is_world_process_zero:
             with self._file.open("a") as file:
                 file.write(json.dumps({"step": state.global_step, **figures}) + "\n")
-            self._show(self._line(state, figures))
+            if any(name in figures for name, _ in _SHOWN):
+                self._show(self._line(state, figures))
 
     def _speed(self, figures: dict[str, float]) -> dict[str, float]:
         """Return tokens per second since the log before, where the trainer counts tokens."""

@@ -20,7 +20,7 @@ from alignment.training.data import Material, material
 from alignment.training.errors import Stopped, TrainingError
 from alignment.training.preflight import check, check_targets, fitted
 from alignment.training.settings import Common, ModelSettings, Online, Reward, method_of, name_of
-from alignment.training.telling import Tell, telling
+from alignment.training.telling import Tell, quieten, telling
 from guard.errors import TenetError
 from guard.scanning.lock import locked
 
@@ -73,7 +73,7 @@ def run(
     if isinstance(step, Reward) and found.truncated == len(found.train):
         raise DataError(f"{data}: expected pairs of at most max_length ({shorter.max_length:,}) tokens, found only longer ones")
     made_of = {"model": digest_of(model), "data": found.digest, **(inputs or {})}
-    settings = msgspec.to_builtins(step)
+    settings = _plain(step)
     with telling(tell) as (say, show), _alone(out):
         before = _done_before(out, settings, made_of, seed)
         if before is not None:
@@ -87,7 +87,7 @@ def run(
             name=name_of(step),
             settings=settings,
             inputs=made_of,
-            model=msgspec.to_builtins(_product(step, model, out)),
+            model=_plain(_product(step, model, out)),
             figures={**figures, **_counts(found)},
             notes=tuple(reward.described for reward in rewards),
             versions=versions(),
@@ -118,6 +118,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 def _train(asked: _Asked, made_of: dict[str, Any]) -> dict[str, float]:
     step, out, checkpoints = asked.step, asked.out, asked.out / "checkpoints"
+    quieten()
     loaded = load(_as_trained(step, asked.model), head="score" if isinstance(step, Reward) else "causal", train=True)
     check_targets(loaded.model, step.lora)
     if _first_process():
@@ -194,8 +195,13 @@ def _done_before(out: Path, settings: dict[str, Any], made_of: dict[str, str], s
 
 
 def _weighty(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in _OF_NO_CONSEQUENCE}
+
+
+def _plain(settings: msgspec.Struct) -> dict[str, Any]:
+    """Return settings as they come back from a file."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(settings))
-    return {name: value for name, value in plain.items() if name not in _OF_NO_CONSEQUENCE}
+    return plain
 
 
 def _say_lengths(step: Common, shorter: Common, found: Material, say: Tell) -> None:

@@ -29,5 +29,14 @@ def telling(tell: Tell | None) -> Iterator[tuple[Tell, Tell]]:
             yield (lambda line: console.print(Text(line))), (lambda line: status.update(Text(line)))
 
 
+def quieten() -> None:
+    """Let the libraries below show no bars of their own; how long the work takes is told by `telling`."""
+    import datasets
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no types
+
+
 def _line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ import torch  # this module is loaded by a training run only
 import trl
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from alignment.models.loading import Loaded, ModelError, load
 from alignment.training.data import Material
@@ -59,7 +59,9 @@ def trainer_of(job: Job) -> Any:  # noqa: ANN401 - TRL's trainers have no common
     set_seed(job.seed)
     step = job.step
     build = _BUILDERS[type(step)]
-    return build(step, job)
+    trainer = build(step, job)
+    trainer.remove_callback(PrinterCallback)  # lines are told by a callback of the job
+    return trainer
 
 
 def _sft(step: Sft, job: Job) -> Any:  # noqa: ANN401
@@ -89,7 +91,7 @@ def _dpo(step: Dpo, job: Job) -> Any:  # noqa: ANN401
         loss_type=losses,
         loss_weights=[1.0, step.sft_weight] if step.sft_weight else None,
         label_smoothing=step.label_smoothing,
-        precompute_ref_log_probs=True,
+        precompute_ref_log_probs=_reads_all(step, job),
     )
     return trl.DPOTrainer(**_parts(job, config), ref_model=_reference(job))
 
@@ -232,6 +234,12 @@ def _lora(settings: LoraSettings | None, task: str) -> LoraConfig | None:
     return LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=target, task_type=task
     )
+
+
+def _reads_all(step: Common, job: Job) -> bool:
+    """Return whether a run comes to every record, so that knowing the reference's view of all of them saves time."""
+    read = step.max_steps * step.batch_size * step.gradient_accumulation
+    return read >= len(job.material.train) if step.max_steps > 0 else step.epochs >= 1
 
 
 def _reference(job: Job) -> Any:  # noqa: ANN401

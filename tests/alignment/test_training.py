@@ -103,7 +103,7 @@ def test_dpo_trains_all_weights_against_the_model_as_it_was_and_with_a_supervise
     record = train(step, tiny_model, dataset(PAIRS), tmp_path / "out")
     assert column(tmp_path / "out", "rewards/margins")[-1] > 0.05
     assert record.model["path"] == str(tmp_path / "out" / PRODUCT)
-    assert record.model["adapters"] == ()
+    assert record.model["adapters"] == []
 
 
 def test_a_reward_model_learns_to_tell_good_from_bad(tiny_model, dataset, tmp_path: Path):
