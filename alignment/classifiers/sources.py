@@ -91,7 +91,7 @@ SOURCES: Mapping[str, Source] = {
     "model_responses": Source("MIT", most=3000),
     "openai_moderation_half": Source("MIT", weight=4.0),
     "own_examples": Source("Apache-2.0", weight=3.0),
-    "prompt_injection": Source("MIT", weight=0.5),
+    "prompt_injection": Source("MIT", weight=1.0),
     "profanity_words": Source("MIT", weight=0.25, absent=_POST),
     "toxic_prompts": Source("Apache-2.0", weight=2.0, absent=_RARE),
     "toxic_spans": Source("CC0-1.0", most=3500, absent=(*_POST, "sexual")),
