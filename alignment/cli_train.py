@@ -15,6 +15,10 @@ def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A path, or the name of a recipe that is shipped.")],
     out: Annotated[Path, typer.Option(help="Folder for data, steps and checkpoints; the same one goes on.")] = Path("run"),
     step: Annotated[str, typer.Option(metavar="NAME", help="Stop after this step.")] = "",
+    planned: Annotated[
+        bool, typer.Option("--plan", help="Only say what each step takes; exit status 1 where one does not fit.")
+    ] = False,
+    devices: Annotated[int, typer.Option(min=1, help="With --plan: devices over which FSDP or ZeRO-3 spreads the model.")] = 1,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as steps[0].max_steps=20.")
     ] = None,
@@ -25,6 +29,8 @@ def train(
     from alignment.training.errors import Stopped
 
     try:
+        if planned:
+            sys.exit(_plan(recipe, changes or [], devices))
         done = Doing(load_recipe(recipe, changes or ()), out, lambda line: typer.echo(line, err=True)).train(step)
     except Stopped as stopped:
         typer.echo(f"align: {stopped}", err=True)
@@ -35,6 +41,27 @@ def train(
     for each in done:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in each.record.figures.items() if name in _TOLD)
         typer.echo(f"{each.folder}: {each.record.kind}{f', {figures}' if figures else ''}")
+
+
+def _plan(name: str, changes: list[str], devices: int) -> int:
+    from alignment.recipe.planning import plan, told, would_fit
+    from alignment.recipe.reading import load_recipe
+
+    recipe = load_recipe(name, changes)
+    status = 0
+    for step in recipe.steps:
+        found = plan(step, recipe.model, devices=devices)
+        typer.echo("\n".join(told(found)))
+        if found.fits:
+            continue
+        status = 1
+        fitting = [(words, each) for words, each in would_fit(step, recipe.model, found) if each.fits]
+        typer.echo(
+            "  does not fit; " + ("what would:" if fitting else "no change of these would make it fit: a smaller model would")
+        )
+        for words, each in fitting:
+            typer.echo(f"    {words}: {each.total / (1 << 30):.2f} GiB")
+    return status
 
 
 _TOLD = ("loss", "eval_loss", "rewards/margins", "rewards/accuracies", "accuracy", "reward", "kl", "train_loss")
