@@ -41,7 +41,7 @@ def test_what_does_not_fit_is_refused_with_what_would(tiny_model: Path, tmp_path
     small = msgspec.structs.replace(step, batch_size=4)
     assert plan(small, model, timed=False).total < found.total / 20
     fitting = dict(would_fit(step, model, found))
-    assert fitting["batch_size: 1, gradient_accumulation: 4096"].total < found.total / 100
+    assert fitting["batch_size: 1, gradient_accumulation: 4096"].total < found.total / 50
     assert "all of these" in fitting
     (tmp_path / "r.yaml").write_text(
         f"version: 1\nname: big\nmodel: {{path: {tiny_model}}}\n"
