@@ -1,9 +1,9 @@
 """Estimate what a training step takes before it starts: memory by what it is for, and time; and what would fit where it does not.
 
-Weights are counted from the config without loading them. Every example counts as max_length tokens, so this is what a step takes at
-most. Activations follow V. Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models" (2022): 34 bytes a
-token, layer and hidden unit at two bytes a number, with attention in its memory-saving form. The logits of a large vocabulary come
-on top, and are often the most in small models.
+Weights are counted from the config without loading them. Every example counts as max_length tokens, so this is what a step
+takes at most. Activations follow V. Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models"
+(2022): 34 bytes a token, layer and hidden unit at two bytes a number, with attention in its memory-saving form. The logits of
+a large vocabulary come on top, and are often the most in small models.
 """
 
 from __future__ import annotations
