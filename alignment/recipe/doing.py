@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from alignment.recipe.model import CRITIQUE, DataSettings, Recipe
+from alignment.recipe.together import first, wait
 from alignment.records_of_steps import FILE, StepRecord, read_record
 from alignment.rewards.settings import ModelReward, StepReward
 from alignment.training.settings import ModelSettings, Online, Step, name_of
@@ -82,15 +83,15 @@ class Doing:
 
         key = _key("data", settings, self.recipe.seed, *(digest_of_folder(Path(source)) for source in settings.sources))
         folder = self.out / "data" / f"{name}-{key[:_KEY_DIGITS]}"
-        if folder.is_dir():
-            return folder, key
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        check_out(folder, overwrite=False)
-        self._tell(f"data {name}")
-        shares = Shares(settings.validation, settings.held_out, self.recipe.seed)
-        limits = read_limits(Path(settings.limits)) if settings.limits else Limits()
-        sources = tuple(Path(source) for source in settings.sources)
-        prepare(Asked(sources, settings.kind, folder, shares, limits, licence=settings.licence, redact=settings.redact))
+        if first() and not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            check_out(folder, overwrite=False)
+            self._tell(f"data {name}")
+            shares = Shares(settings.validation, settings.held_out, self.recipe.seed)
+            limits = read_limits(Path(settings.limits)) if settings.limits else Limits()
+            sources = tuple(Path(source) for source in settings.sources)
+            prepare(Asked(sources, settings.kind, folder, shares, limits, licence=settings.licence, redact=settings.redact))
+        wait()
         return folder, key
 
     def critique(self) -> tuple[Path, str]:
@@ -102,10 +103,11 @@ class Doing:
         files = [digest_of_folder(Path(prompts)) for prompts in settings.prompts]
         key = _key("critique", settings, self._baseline_digest, self.policy_digest, *files)
         folder = self.out / f"critique-{key[:_KEY_DIGITS]}"
-        if not (folder / FILE).is_file():
+        if first() and not (folder / FILE).is_file():
             self._tell("critique")
             self.out.mkdir(parents=True, exist_ok=True)
             make(Wanted(settings, self.recipe.model, self.recipe.policy, folder), self._tell)
+        wait()
         return folder, key
 
     def train(self, only: str = "") -> list[Done]:
@@ -213,6 +215,7 @@ class Doing:
         record = run(
             step, model=model, data=data, out=folder, seed=self.recipe.seed, rewards=rewards, inputs=inputs, tell=self._tell
         )
+        wait()  # for the product to be written, before another process reads it
         return Done(name_of(step), folder, key, record, False)
 
 
