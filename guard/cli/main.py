@@ -77,9 +77,17 @@ def run(commands: Callable[[], Any]) -> None:
 @app.command()
 def serve(
     policy: PolicyOption = "default",
+    workers: Annotated[int, typer.Option(help="Processes that share the port; see docs/workers.md.", min=1, max=256)] = 1,
     upstream: Annotated[str, typer.Option(metavar="URL", help="Base URL of the generator's API; paths are appended to it.")] = "",
     demo: Annotated[bool, typer.Option("--demo", help="Serve a small generator that is trained at start-up.")] = False,
     app_name: Annotated[str, typer.Option("--app", metavar="MODULE:ATTRIBUTE", help="Serve an ASGI app, in this process.")] = "",
+    upstream_model: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Serve a model, in this process: its folder with safetensors, or a GGUF file."),
+    ] = None,
+    upstream_adapter: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="LoRA adapter to merge into that model; may be repeated.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 8080,
     upstream_key_env: Annotated[
@@ -136,8 +144,13 @@ def serve(
         bool, typer.Option("--webhook-anywhere", help="Let webhooks go to private addresses, and without https.")
     ] = False,
 ) -> None:
-    """Serve a generator behind the guard: exactly one of --upstream, --demo and --app. SIGHUP loads the policy again."""
+    """Serve a generator behind the guard: --upstream, --upstream-model, --demo or --app. SIGHUP loads the policy again."""
     from guard.cli.feedback_options import FeedbackOptions
+    from guard.cli.workers import supervise, this_worker
+
+    worker = this_worker()
+    if workers > 1 and worker is None:
+        raise typer.Exit(supervise(workers, host, port))
     from guard.cli.serving import serve_guarded
 
     serve_guarded(
@@ -154,8 +167,11 @@ def serve(
         require_key=require_key,
         subject_header=trusted_subject_header,
         feedback=FeedbackOptions(
-            feedback_days, feedback_rate, implicit_feedback, webhook or (), webhook_secret_env or (), webhook_anywhere
+            feedback_days, feedback_rate, implicit_feedback, webhook or (), webhook_secret_env or (), webhook_anywhere, workers
         ),
+        worker=worker,
+        model=upstream_model,
+        adapters=upstream_adapter or (),
     )
 
 

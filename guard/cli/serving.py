@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -17,6 +17,8 @@ from guard.app import GuardApp, load_app
 from guard.asgi import App
 from guard.cli.access import AccessOptions, access_of, attribution_of, check, notes
 from guard.cli.feedback_options import FeedbackOptions, feedback_of
+from guard.cli.listening import listen
+from guard.cli.workers import Worker
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
@@ -43,8 +45,14 @@ def serve_guarded(
     require_key: bool | None = None,
     subject_header: str = "",
     feedback: FeedbackOptions = FeedbackOptions(),  # noqa: B008 - a value
+    worker: Worker | None = None,
+    model: Path | None = None,
+    adapters: Sequence[Path] = (),
 ) -> None:
     """Serve until stopped.
+
+    Args:
+        worker: Which of several processes this is; None where it is the only one.
 
     Raises:
         TenetError: Where the policy, the upstream or the address cannot be used; nothing is served then.
@@ -53,10 +61,14 @@ def serve_guarded(
         "--upstream": lambda: _proxy(upstream, key_env),
         "--demo": _demo,
         "--app": lambda: load_app(app_name),
+        "--upstream-model": lambda: _model(model, adapters),
     }
-    given = [name for name, value in (("--upstream", upstream), ("--demo", demo), ("--app", app_name)) if value]
+    given = [name for name, value in zip(makers, (upstream, demo, app_name, model), strict=True) if value]
     if len(given) != 1:
-        raise TenetError(f"expected exactly one of --upstream, --demo and --app, got {' and '.join(given) or 'none'}")
+        got = " and ".join(given) or "none"
+        raise TenetError(f"expected exactly one of --upstream, --demo, --app and --upstream-model, got {got}")
+    if adapters and model is None:
+        raise TenetError("--upstream-adapter: expected --upstream-model with the model that it adapts, got none")
     feedback.check(store=bool(store))
     verdicts = cache_at(cache)
     options = AccessOptions(require_key, subject_header, bool(key_env))
@@ -70,7 +82,7 @@ def serve_guarded(
         attribution = attribution_of(options, kept)
         guard = load()
         upstream_app = makers[given[0]]()
-        listening = _listen(host, port)
+        listening = listen(host, port) if worker is None else worker.listening
         host, port = listening.getsockname()[:2]
         made = kept.keys.create_first() if kept is not None and fresh else None
         access, required = access_of(options, kept, host)
@@ -78,7 +90,10 @@ def serve_guarded(
         app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution, feedback=taking)
         _reload_on_hangup(app, load)
         first_key = made.text if made is not None else ""
-        print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
+        if worker is None or worker.speaks:
+            print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
+        if worker is not None:
+            worker.tell_ready()
         config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
         uvicorn.Server(config).run(sockets=[listening])
 
@@ -156,16 +171,14 @@ def _demo() -> App:
     return demo_app()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise TenetError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from error
-    return listening
+def _model(folder: Path | None, adapters: Sequence[Path]) -> App:
+    from guard.upstream_model.loading import load
+    from guard.upstream_model.server import model_app
+
+    if folder is None:
+        raise TenetError("--upstream-model: expected the folder of a model, got none")
+    print(f"loading the model {folder}", file=sys.stderr, flush=True)
+    return model_app(load(folder, adapters))
 
 
 def _banner(guard: Guard, host: str, port: int, source: str) -> str:

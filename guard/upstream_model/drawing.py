@@ -25,7 +25,7 @@ class Drawing:
 
     Args:
         temperature: Above 0; higher values flatten the distribution.
-        top_p: In (0, 1]: only the likeliest tokens that together have this share are drawn from; the likeliest always is.
+        top_p: In [0, 1]: only the likeliest tokens that together have this share are drawn from; the likeliest always is.
         seeds: One for each row.
     """
 
@@ -42,6 +42,7 @@ class Drawing:
         if self._top_p < 1:
             ordered, places = shares.sort(dim=-1, descending=True, stable=True)
             outside = ordered.cumsum(dim=-1) - ordered >= self._top_p
+            outside[:, 0] = False
             shares = torch.zeros_like(shares).scatter(-1, places, ordered.masked_fill(outside, 0.0))
         reached = shares.cumsum(dim=-1)
         chances = torch.tensor([[chance.random()] for chance in self._chances], dtype=reached.dtype, device=reached.device)
