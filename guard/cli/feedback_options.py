@@ -24,6 +24,7 @@ class FeedbackOptions:
         rate: As `guard.feedback.rates.rates` reads it.
         secrets: Names of environment variables with the webhooks' secrets.
         anywhere: Whether webhooks may go to private addresses, and without https.
+        workers: Processes that serve together; each takes its share of the rates, as each counts for itself.
     """
 
     days: float = DAYS
@@ -32,6 +33,7 @@ class FeedbackOptions:
     webhooks: Sequence[str] = ()
     secrets: Sequence[str] = ()
     anywhere: bool = False
+    workers: int = 1
 
     def check(self, *, store: bool) -> None:
         """Raise TenetError where something cannot be, before anything is loaded."""
@@ -49,7 +51,7 @@ class FeedbackOptions:
         """Return how much feedback is taken. Raises TenetError."""
         from guard.feedback.rates import rates
 
-        return rates(self.rate)
+        return rates(self.rate).shared(self.workers)
 
     def hooks(self) -> tuple[Webhook, ...]:
         """Return the webhooks. Raises TenetError."""

@@ -42,6 +42,11 @@ class Rates(NamedTuple):
     address: Rate = Rate(600, 60.0)
     local: bool = False
 
+    def shared(self, workers: int) -> Rates:
+        """Return what each of several processes takes, so that all of them together take this."""
+        token, source, key, address = (each._replace(most=-(-each.most // workers)) for each in self[:4])
+        return Rates(token, source, key, address, self.local)
+
 
 def rates(text: str) -> Rates:
     """Return the rates that a text such as `token=10/min,address=off` asks for; what it does not name stays as it is.
