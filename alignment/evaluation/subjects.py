@@ -210,7 +210,8 @@ def settings_at(folder: Path, base: str = "") -> ModelSettings:
     if (folder / FILE).is_file() and (model := read_record(folder).model):
         return msgspec.convert(model, ModelSettings)
     if not (folder / ADAPTER).is_file():
-        return ModelSettings(path=str(folder))
+        weights = list(folder.glob("*.gguf")) if not list(folder.glob("*.safetensors")) else []
+        return ModelSettings(path=str(folder), gguf_file=weights[0].name if len(weights) == 1 else "")
     try:
         named: Any = json.loads((folder / ADAPTER).read_bytes()).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError) as error:
