@@ -15,7 +15,7 @@ from guard.cli.erasing import erase, subject
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
-from guard.cli.policies import fmt, lint, schema, test
+from guard.cli.policies import backtest, diff, fmt, lint, schema, test
 from guard.cli.sources import sources, trust
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
@@ -46,6 +46,8 @@ policy_app.command()(schema)
 policy_app.command()(fmt)
 policy_app.command()(lint)
 policy_app.command()(test)
+policy_app.command()(diff)
+policy_app.command()(backtest)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]

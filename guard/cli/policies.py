@@ -1,4 +1,4 @@
-"""`guard policy schema`, `fmt`, `lint` and `test`: their arguments."""
+"""`guard policy schema`, `fmt`, `lint`, `test`, `diff` and `backtest`: their arguments."""
 
 from __future__ import annotations
 
@@ -78,3 +78,41 @@ def test(
         watch(files, wanted)
         return
     raise typer.Exit(EXIT_FOUND if run(files, wanted) else 0)
+
+
+Most = Annotated[int, typer.Option("--examples", help="Messages that are named, on which decisions differ.", min=0, max=10_000)]
+Show = Annotated[bool, typer.Option("--show", help="Show how these messages begin; they may hold what people wrote.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A policy.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    on: Annotated[
+        list[Path], typer.Option("--on", metavar="FILE", help="JSON lines of input, output or messages; may be repeated.")
+    ],
+    most: Most = 20,
+    show: Show = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say on which texts two policies decide otherwise; exit status 1 if they do."""
+    from guard.cli.comparing import diff as compare
+
+    raise typer.Exit(EXIT_FOUND if compare(before, after, on, most, show=show, as_json=as_json) else 0)
+
+
+def backtest(
+    policy: Annotated[str, typer.Argument(help="The policy that is tried.")],
+    on: Annotated[
+        str, typer.Option("--on", metavar="STORE|FILE", help="A store, or a file as for diff with `action` and `should`.")
+    ],
+    tenant: Annotated[str, typer.Option(help="Whose exchanges; those without a tenant where not said.")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="An age such as 7d, or a date such as 2026-01-31.")] = "",
+    most: Most = 20,
+    show: Show = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a policy would have done with recorded traffic; exit status 1 if that differs from what was done."""
+    from guard.cli.comparing import backtested
+
+    raise typer.Exit(EXIT_FOUND if backtested(policy, on, tenant, since, most, show=show, as_json=as_json) else 0)
