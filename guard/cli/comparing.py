@@ -68,7 +68,7 @@ def _recorded(url: str, tenant: str, since: str) -> Iterator[Shown]:
             without += not texts
     if not seen:
         raise TenetError(
-            f"{url}: expected exchanges whose texts were kept, found none ({without:,} without): a backtest needs `store: redacted`"
+            f"{url}: expected exchanges with kept texts, found none ({without:,} without): a backtest needs `store: redacted`"
             " or `store: full` in the policy that serves"
         )
 
