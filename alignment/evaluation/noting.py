@@ -19,8 +19,8 @@ def warnings_of(prompts: Prompts, measures: Sequence[Measure], judges: Judges, *
     """Return what weakens an evaluation, in sentences."""
     found = ["baseline and candidate are the same model"] if same_model else []
     for each in prompts.described():
-        if each.left_out:
-            found.append(f"{each.name}: left out {', '.join(f'{count:,} {reason}' for reason, count in each.left_out.items())}")
+        if others := {reason: count for reason, count in each.left_out.items() if reason != "more-than-asked"}:
+            found.append(f"{each.name}: left out {', '.join(f'{count:,} {reason}' for reason, count in others.items())}")
     for measure in measures:
         if not measure.part and measure.needed and measure.prompts < measure.needed and measure.evaluator:
             found.append(
