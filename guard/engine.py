@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +19,18 @@ from guard.judging import Judgement, Question, Readers, judgement, may_be_spared
 from guard.keeping import COPIED, Judged, Keeping, of_stream
 from guard.looking import Looking
 from guard.media import Media
-from guard.policy.decide import active_rules
+from guard.policy.applying import active_rules
 from guard.policy.digest import digest, identity
 from guard.policy.load import load
 from guard.policy.model import DetectorConfig, Kind, Policy, Rule
 from guard.policy.speculation import rules_against_speculation
-from guard.ports import Ending, Keeper, Recorder
+from guard.ports import Clock, Ending, Keeper, Memory, Recorder
 from guard.relay import Relay
+from guard.remembering import RecentConversations
 from guard.runtime.cache import VerdictCache
 from guard.runtime.served import Served
 from guard.runtime.trace import Explanation, Outcome, Step, Trace, complete, tracing
+from guard.situation import asked_by, situated, with_request
 from guard.streaming import ChoiceJudge
 from guard.text_stream import TextStream
 from guard.values import Action, Decision, Detector, Exchange, Item, Location, Role, Runs, ScanningDetector, Stage
@@ -43,6 +46,8 @@ class Guard:
         recorder: Recorder | None = None,
         kinds: Mapping[str, Kind] | None = None,
         cache: VerdictCache | None = None,
+        memory: Memory | None = None,
+        clock: Clock = time.time,
         loading: Callable[[DetectorConfig], None] = lambda _config: None,
     ) -> None:
         """Load the policy and build its detectors.
@@ -52,6 +57,8 @@ class Guard:
             recorder: Told every decision; a `Keeper` is given texts too, as the policy's `store` says.
             kinds: What may stand behind `use:`; those that are installed, where not said.
             cache: Where verdicts are remembered; in this guard's own memory, where not said.
+            memory: Where rules that count look up what came before; in this guard's own, where not said.
+            clock: What schedules go by.
             loading: Told of each detector before it is built, which may take a while.
 
         Raises:
@@ -75,7 +82,10 @@ class Guard:
         self._prepared = False
         self._looking = Looking(loaded.routes.media, self._word_readers)
         self._against_speculation = {rule.id for rule in rules_against_speculation(self.policy)}
-        self._unconditional = all(rule.when is None for rule in self.policy.rules)
+        self._unconditional = not any(rule.conditional for rule in self.policy.rules)
+        self._clock = clock
+        self._asks = asked_by(self.policy)
+        self.memory: Memory = RecentConversations() if memory is None else memory
         self._rules = {stage: tuple(rule for rule in self.policy.rules if stage in rule.on) for stage in Stage}
         self._readers = {stage: Readers(rules, self.detectors) for stage, rules in self._rules.items()}
         self._screen = Screen(self.detectors.values())
@@ -116,7 +126,13 @@ class Guard:
 
     def rules(self, stage: Stage, exchange: Exchange) -> Sequence[Rule]:
         """Return the rules that are active for this exchange, in the policy's order."""
-        return self._rules[stage] if self._unconditional else active_rules(self.policy, stage, exchange)
+        if self._unconditional:
+            return self._rules[stage]
+        past = self.memory.recall(exchange) if self._asks.past else ()
+        return active_rules(self.policy, stage, self._situated(exchange, ()), past)
+
+    def _situated(self, exchange: Exchange, texts: Sequence[Text]) -> Exchange:
+        return exchange if self._asks.nothing else situated(exchange, self._asks, texts, self._clock)
 
     async def check(
         self, text: str, stage: str | Stage = Stage.INPUT, *, role: str | Role | None = None, exchange: Exchange | None = None
@@ -182,6 +198,7 @@ class Guard:
         Raises:
             BadMessage: Where the policy does not let through an image or a sound that none of its detectors can judge.
         """
+        exchange = self._situated(exchange, texts)
         rules = self.rules(stage, exchange)
         unread: list[tuple[Question, Answers]] = []
         if media:
@@ -204,6 +221,7 @@ class Guard:
 
     def judge_sync(self, texts: Sequence[Text], stage: Stage, exchange: Exchange, media: Sequence[Media] = ()) -> Judgement:
         """Do the same as `judge`, for callers without an event loop; one detector is asked after the other."""
+        exchange = self._situated(exchange, texts)
         rules = self.rules(stage, exchange)
         unread: list[tuple[Question, Answers]] = []
         if media:
@@ -260,7 +278,7 @@ class Guard:
         exchange: Exchange,
         not_run: tuple[str, ...] = (),
     ) -> Judgement:
-        result = judgement(self.policy, rules, texts, answers) if answers else self._nothing_found
+        result = judgement(self.policy, rules, texts, answers) if answers or self.policy.counts else self._nothing_found
         if not_run:
             result = replace(result, decision=replace(result.decision, not_run=not_run))
         if self._keeping is None:
@@ -272,6 +290,7 @@ class Guard:
 
     def record(self, exchange: Exchange, stage: Stage, decision: Decision) -> None:
         """Tell the recorder, where there is one."""
+        self._remember(exchange, decision)
         if self._recorder is not None:
             self._recorder.record(exchange, stage, decision)
 
@@ -308,7 +327,12 @@ class Guard:
         if self._keeper is not None:
             self._keeper.finish(exchange, ending)
 
+    def _remember(self, exchange: Exchange, decision: Decision) -> None:
+        if self._asks.past:
+            self.memory.remember(exchange, decision)
+
     def _keep(self, exchange: Exchange, stage: Stage, decision: Decision, keeping: Keeping, judged: Judged) -> None:
+        self._remember(exchange, decision)
         if self._keeper is not None:
             self._keeper.keep(exchange, stage, decision, self.policy.store, lambda: keeping.kept(judged, stage), judged.size)
 
@@ -316,7 +340,10 @@ class Guard:
         """Return `exchange` with what `request` says; with its texts too, where a detector wants to see them."""
         prompt = self.prompt_of(request.document.texts)
         known = (exchange.method, exchange.route, exchange.headers, request.model, exchange.caller)
-        return Exchange(exchange.id, *known, prompt, exchange.conversation)
+        described = Exchange(exchange.id, *known, prompt, exchange.conversation)
+        if self._asks.nothing:
+            return described
+        return self._situated(with_request(described, self._asks, request), request.document.texts)
 
     def prompt_of(self, texts: Sequence[Text]) -> tuple[Item, ...]:
         """Return the texts of a request as detectors see them that judge an answer with its question; none where none does."""

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from guard.actions import Marked, published, redact
 from guard.formats.base import Piece, Text
-from guard.policy.decide import decide, fired, redactions
+from guard.policy.decide import Redaction, decide, fired, redactions
 from guard.policy.model import Policy, Rule
 from guard.values import Action, Decision, Detector, Exchange, Finding, Item, Location, NoVerdict, PatternReach, Role, Span, Stage
 from guard.windows import place
@@ -160,7 +160,8 @@ def judgement(
         for origin, item, found in zip(question.origins, question.items, answer, strict=True):
             if found:
                 findings += _localised(texts[origin.text], found, item, origin)
-    if not findings and not failed:
+    standing = policy.counts and any(rule.stands for rule in rules)
+    if not findings and not failed and not standing:
         return Judgement(Decision(policy=policy.digest))
     turns = _turns(texts)
     findings = [_in_turn(finding, turns) for finding in dict.fromkeys(findings)]
@@ -174,7 +175,13 @@ def judgement(
                 retry_after,
             )
         )
-        for choice in dict.fromkeys([*(finding.location.choice for finding in findings), *(where for _, _, where in failed)])
+        for choice in dict.fromkeys(
+            [
+                *(finding.location.choice for finding in findings),
+                *(where for _, _, where in failed),
+                *((None,) if standing else ()),
+            ]
+        )
     }
     changes, unredactable = _changes(texts, rules, findings)
     return Judgement(_joined(policy, choices), changes, choices, unredactable)
@@ -187,7 +194,7 @@ def settled(
     answers: Sequence[tuple[Question, list[list[Finding]] | NoVerdict]],
 ) -> bool:
     """Return whether these answers alone block everything, whatever others may say."""
-    if any(rule.action is Action.ALLOW for rule in rules):
+    if any(rule.action is Action.ALLOW or rule.late for rule in rules):
         return False
     judged = judgement(policy, rules, texts, answers)
     return judged.all_blocked or {text.choice for text in texts} <= set(judged.blocked)
@@ -276,7 +283,7 @@ def _in_turn(finding: Finding, turns: Mapping[str, str]) -> Finding:
 def _changes(texts: Sequence[Text], rules: Sequence[Rule], findings: Sequence[Finding]) -> tuple[dict[str, str], bool]:
     marked: dict[str, list[Marked]] = defaultdict(list)
     pieces: dict[str, Piece] = {}
-    for redaction in redactions(fired(rules, findings)):
+    for redaction in _redactions(rules, findings):
         pointer = redaction.location.pointer
         if not pieces:
             pieces = {piece.pointer: piece for text in texts for piece in text.pieces if not piece.key}
@@ -284,6 +291,15 @@ def _changes(texts: Sequence[Text], rules: Sequence[Rule], findings: Sequence[Fi
         marked[pointer].append(Marked(span, redaction.redactor, redaction.category))
     changes = {pointer: redact(pieces[pointer].text, spans) for pointer, spans in marked.items() if pointer in pieces}
     return changes, any(pointer not in pieces for pointer in marked)
+
+
+def _redactions(rules: Sequence[Rule], findings: Sequence[Finding]) -> Iterator[Redaction]:
+    """Yield what is to be made unreadable; rules that look at several findings do so in one choice at a time."""
+    if not any(rule.late for rule in rules):
+        yield from redactions(fired(rules, findings))
+        return
+    for choice in dict.fromkeys(finding.location.choice for finding in findings):
+        yield from redactions(fired(rules, [finding for finding in findings if finding.location.choice == choice]))
 
 
 def _joined(policy: Policy, choices: Mapping[Choice, Decision]) -> Decision:

@@ -85,9 +85,11 @@ def thresholds(guard: Guard) -> dict[str, float]:
     limits = {}
     for name in _names(guard):
         own = [
-            rule.threshold
+            rule.threshold_of(name)
             for rule in guard.policy.rules
-            if rule.action is not Action.ALLOW and any(categories.matches(pattern, name) for pattern in rule.category)
+            if rule.action is not Action.ALLOW
+            and rule.logic is None
+            and any(categories.matches(pattern, name) for pattern in rule.category)
         ]
         limits[name] = min(own, default=calibrated.get(name, _DEFAULT_THRESHOLD))
     return limits

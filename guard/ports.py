@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from guard.policy.counting import Past
 from guard.policy.model import StoreSettings
 from guard.values import Decision, Exchange, Stage
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def __call__(self) -> float:
+        """Return the seconds since 1970."""
+        ...
+
+
+class Memory(Protocol):
+    """Remembers what the exchanges of a conversation came to. Must not block and must not raise."""
+
+    def recall(self, exchange: Exchange) -> Sequence[Past]:
+        """Return what is known of the conversation that an exchange belongs to, oldest first; it may be among them itself."""
+        ...
+
+    def remember(self, exchange: Exchange, decision: Decision) -> None:
+        """Add a decision on one stage of an exchange; it holds no user text."""
+        ...
 
 
 class Recorder(Protocol):

@@ -95,7 +95,7 @@ class ChoiceJudge:
         self._choice = choice
         self._exchange = exchange
         self._stage = stage
-        self._excepts = any(rule.action is Action.ALLOW for rule in rules)
+        self._excepts = any(rule.action is Action.ALLOW or (rule.late and rule.action > Action.FLAG) for rule in rules)
         self._release = "whole" if self._excepts else release or policy.release
         self._tracks: dict[str, Track] = {}
         self._incoming: list[tuple[Track, list[str]]] = []
@@ -112,6 +112,9 @@ class ChoiceJudge:
         self._copying = copy
         self.copied_all = True
         """Whether `copies` holds all that was fed."""
+        if policy.counts and any(rule.stands and rule.action is Action.BLOCK for rule in rules):
+            self._blocks.append(_Block(0, "", 0, _NO_LIMITS))
+            self._settle()
 
     @property
     def copies(self) -> list[tuple[str, Role, str]]:

@@ -92,6 +92,11 @@ class Exchange:
         headers: Lower-case names, as sent by the client.
         prompt: The texts of the request, for detectors that judge an answer together with its question.
         conversation: What tells it from other conversations of the same caller; empty where nobody said.
+        at: When it began, in seconds since 1970; 0 where nobody asks.
+        languages: What the user's last words are written in, as ISO 639 codes; empty where nobody asks or that can't be told.
+        turn: How many times the user has spoken; 0 where nobody asks.
+        tools: Names of the tools that the request offers.
+        parameters: Numbers, truth values and words at the top of the request's body, such as `temperature`.
     """
 
     id: str
@@ -102,6 +107,11 @@ class Exchange:
     caller: Caller = Caller()
     prompt: tuple[Item, ...] = ()
     conversation: str = ""
+    at: float = 0.0
+    languages: tuple[str, ...] = ()
+    turn: int = 0
+    tools: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

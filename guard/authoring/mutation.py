@@ -45,7 +45,9 @@ def mutants(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Mutant]:
         yield Mutant(rule.id, "left out", replace(policy, rules=rest))
         if rule.action > Action.FLAG:
             yield _changed(policy, rule, f"action flag instead of {rule.action.word}", replace(rule, action=Action.FLAG))
-        if not any(kinds[policy.detectors[name].use].scores(policy.detectors[name].options).graded for name in rule.detect):
+        if rule.logic is not None or not any(
+            kinds[policy.detectors[name].use].scores(policy.detectors[name].options).graded for name in rule.detect
+        ):
             continue
         for moved in (round(rule.threshold + SHIFT, 6), round(rule.threshold - SHIFT, 6)):
             if 0 < moved <= 1:

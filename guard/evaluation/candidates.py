@@ -10,7 +10,7 @@ from typing import NamedTuple
 from guard import categories
 from guard.engine import Guard, new_exchange
 from guard.errors import PolicyError, TenetError
-from guard.policy.decide import active_rules
+from guard.policy.applying import active_rules
 from guard.policy.digest import digest
 from guard.policy.load import load, loads, shipped
 from guard.policy.model import DetectorConfig, Kind, Policy, Rule

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from guard.errors import Problem
 from guard.policy.detector_options import build_detector, check_references, with_principles
 from guard.policy.merge import Draft, Fields, Merged, members, without_invalid
-from guard.policy.model import Kind, Limits, Mapped, Policy, Principle, Routes, StoreSettings
+from guard.policy.messages import Message, check_message, helplines_of, message_of
+from guard.policy.model import USUAL_MESSAGE, Kind, Limits, Mapped, Policy, Principle, Routes, Rule, StoreSettings
 from guard.policy.node import Node
 from guard.policy.rule_fields import RuleBuilder
+from guard.policy.templates import filled
+from guard.values import Action
 
 
 def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) -> Policy:
@@ -24,19 +28,33 @@ def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) ->
     }
     problems.extend(check_references(detectors, merged.detectors, kinds))
     own = tuple(dict.fromkeys(node.value for node in merged.categories if isinstance(node.value, str)))
-    builder = RuleBuilder(merged, detectors, kinds, own, problems)
-    rules = [builder.build(draft) for draft in merged.rules.values()]
+    helplines = helplines_of(merged.helplines)
+    builder = RuleBuilder(merged, detectors, kinds, own, helplines, problems)
+    for node in merged.messages:
+        check_message(node, helplines, problems)
+    said = message_of(merged.settings.get("defaults", {}).get("message"), helplines)
+    rules = [_speaking(rule, said) for draft in merged.rules.values() if (rule := builder.build(draft)) is not None]
     return Policy(
         name="",
-        rules=tuple(rule for rule in rules if rule is not None),
+        rules=tuple(rules),
         detectors=detectors,
         principles=tuple(principles.values()),
         routes=_routes(merged),
         limits=Limits(**_plain(merged.settings.get("limits", {}))),
         store=StoreSettings(**_plain(merged.settings.get("store", {}))),
         categories=own,
+        messages=said.localised,
+        counts=any(rule.count is not None for rule in rules),
+        message=filled(said.text, {}) if said.text else USUAL_MESSAGE,
         **_policy_defaults(merged.settings.get("defaults", {})),
     )
+
+
+def _speaking(rule: Rule, said: Message) -> Rule:
+    """Return a rule without a message of its own with the policy's, where that differs from exchange to exchange."""
+    if rule.message or rule.action is not Action.BLOCK or not (said.localised or "{" in said.text):
+        return rule
+    return replace(rule, message=said.text, messages=said.localised)
 
 
 def _principle(draft: Draft) -> Principle:
@@ -47,7 +65,7 @@ def _policy_defaults(defaults: Fields) -> dict[str, Any]:
     given = _plain(defaults)
     if "timeout" in given:
         given["timeout"] = float(given["timeout"])
-    return {name: given[name] for name in ("message", "refusal", "release", "timeout") if name in given}
+    return {name: given[name] for name in ("refusal", "release", "timeout") if name in given}
 
 
 def _routes(merged: Merged) -> Routes:

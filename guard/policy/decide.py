@@ -5,11 +5,13 @@ Pure functions over values: no clock, no network, no model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from guard.policy.logic import holds, wanted
 from guard.policy.model import Policy, Redactor, Rule
-from guard.values import Action, Decision, Exchange, Finding, Location, Role, Span, Stage
+from guard.policy.templates import filled
+from guard.values import Action, Decision, Finding, Location, Role, Span
 
 Fired = tuple[tuple[Rule, tuple[Finding, ...]], ...]
 """Rules with the findings that made them fire, in the policy's order."""
@@ -30,27 +32,29 @@ class Redaction:
     category: str
 
 
-def active_rules(policy: Policy, stage: Stage, exchange: Exchange) -> tuple[Rule, ...]:
-    """Return the rules whose stage and condition hold, in the policy's order."""
-    return tuple(rule for rule in policy.rules if stage in rule.on and (rule.when is None or rule.when.holds(stage, exchange)))
-
-
 def fired(rules: Sequence[Rule], findings: Sequence[Finding]) -> Fired:
     """Return the rules that fire, exceptions taken out.
 
     An `allow` rule takes out a finding for exactly the rules in its `overrides`, where what it matched covers the finding: at the
     same location, and around its span. Without a span, a finding is the whole text at its location. An `allow` rule that matched
-    is itself among those that fired.
+    is itself among those that fired. What is left to a rule with clauses has to fulfil them; one that counts fires with what the
+    rules found that it counts.
     """
     if not findings:
-        return ()
+        return tuple((rule, ()) for rule in rules if rule.stands)
     hits = ((rule, tuple(finding for finding in findings if rule.matches(finding))) for rule in rules)
-    matched = tuple((rule, found) for rule, found in hits if found)
-    exceptions = [(rule, finding) for rule, found in matched if rule.action is Action.ALLOW for finding in found]
-    if not exceptions:
-        return matched
-    left = ((rule, _without_exceptions(rule, found, exceptions)) for rule, found in matched)
-    return tuple((rule, found) for rule, found in left if found)
+    matched = tuple((rule, found) for rule, found in hits if found or rule.late or rule.stands)
+    exceptions = [
+        (rule, finding)
+        for rule, found in matched
+        if rule.action is Action.ALLOW
+        for finding in (found if rule.logic is None else _fulfilling(rule, found))
+    ]
+    if exceptions:
+        matched = tuple((rule, _without_exceptions(rule, found, exceptions)) for rule, found in matched)
+    if any(rule.late for rule, _ in matched):
+        matched = _together(matched)
+    return tuple((rule, found) for rule, found in matched if found or rule.stands)
 
 
 def decide(
@@ -64,7 +68,7 @@ def decide(
 
     Args:
         policy: Its digest goes into the decision, and its message where no rule has one.
-        rules: The active ones (see `active_rules`), in the policy's order.
+        rules: The active ones (see `guard.policy.applying`), in the policy's order.
         findings: All of them; they are kept in the decision.
         failed: Detectors that gave no verdict, each with the role of the words that it was shown. Every rule above `flag` that
             reads them does what its `on_error` says.
@@ -74,9 +78,10 @@ def decide(
         The strictest action of the rules that fired, after exceptions, with the ids of those rules in the policy's order. The
         message is that of the first of the strictest rules, and only there where the action is block.
     """
-    if not findings and not failed:
+    if not findings and not failed and not (policy.counts and any(rule.stands for rule in rules)):
         return Decision(policy=policy.digest)
-    actions = {rule.id: rule.action for rule, _ in fired(rules, findings)}
+    firing = fired(rules, findings)
+    actions = {rule.id: rule.action for rule, _ in firing}
     found = max(actions.values(), default=Action.ALLOW)
     for rule in rules if failed else ():
         if rule.action > Action.FLAG and rule.on_error > Action.ALLOW and any(rule.reads(*failure) for failure in failed):
@@ -89,7 +94,7 @@ def decide(
         findings=tuple(findings),
         policy=policy.digest,
         failed=tuple(dict.fromkeys(detector for detector, _ in failed)),
-        message=_message(policy, in_order, actions) if strictest_action is Action.BLOCK else "",
+        message=_message(policy, in_order, actions, firing) if strictest_action is Action.BLOCK else "",
         retry_after=retry_after if found < strictest_action is Action.BLOCK else 0.0,
     )
 
@@ -139,6 +144,37 @@ def _covers(exception: Finding, finding: Finding) -> bool:
     return finding.span is not None and exception.span.start <= finding.span.start and finding.span.end <= exception.span.end
 
 
-def _message(policy: Policy, in_order: Sequence[Rule], actions: dict[str, Action]) -> str:
-    blocking = (rule.message for rule in in_order if actions[rule.id] is Action.BLOCK)
-    return next(blocking, "") or policy.message
+def _together(matched: Fired) -> Fired:
+    """Return what is left of rules that no single finding fires: clauses fulfilled, counted rules fired."""
+    settled = {
+        rule.id: _fulfilling(rule, found) if rule.logic is not None else found
+        for rule, found in matched
+        if rule.logic is not None or not rule.late
+    }
+    return tuple((rule, settled[rule.id] if rule.id in settled else _counted(rule, settled)) for rule, _ in matched)
+
+
+def _fulfilling(rule: Rule, found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings that fulfil a rule's clauses; none where they don't."""
+    if rule.logic is None or not holds(rule.logic, found):
+        return ()
+    asked_for = tuple(wanted(rule.logic))
+    return tuple(finding for finding in found if any(leaf.matches(finding) for leaf in asked_for))
+
+
+def _counted(rule: Rule, settled: Mapping[str, tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    """Return what was found by the rules that this one counts."""
+    names = rule.count.rules if rule.count is not None else ()
+    return tuple(dict.fromkeys(finding for name in names for finding in settled.get(name, ())))
+
+
+def _message(policy: Policy, in_order: Sequence[Rule], actions: Mapping[str, Action], firing: Fired) -> str:
+    """Return the message of the first blocking rule that has one, else the policy's, with its fields filled."""
+    blocking = [rule for rule in in_order if actions[rule.id] is Action.BLOCK]
+    speaking = next((rule for rule in blocking if rule.message), blocking[0])
+    text = speaking.message or policy.message
+    if "{" not in text:
+        return text
+    found = next((found for rule, found in firing if rule.id == speaking.id), ())
+    category = found[0].category if found else next(iter(speaking.category), "")
+    return filled(text, {"category": category, "rule": speaking.id, "policy": policy.name, "principle": speaking.principle})

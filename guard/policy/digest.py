@@ -57,6 +57,7 @@ def canonical(policy: Policy, versions: Mapping[str, str]) -> dict[str, Any]:
         "limits": [policy.limits.body, policy.limits.depth, policy.limits.stream_event],
         "categories": sorted(policy.categories),
         **({} if policy.store == StoreSettings() else {"store": asdict(policy.store)}),
+        **({"messages": sorted(policy.messages)} if policy.messages else {}),
     }
 
 
@@ -87,7 +88,22 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "turns": rule.turns,
         "overrides": sorted(rule.overrides),
         "on_error": rule.on_error.word,
+        **_further(rule),
     }
+
+
+def _further(rule: Rule) -> dict[str, Any]:
+    """Return what only some rules say, so that the digests of the others stay what they are."""
+    said: dict[str, Any] = {
+        "thresholds": sorted(rule.thresholds),
+        "by_language": sorted(rule.by_language),
+        "logic": repr(rule.logic) if rule.logic is not None else "",
+        "schedule": repr(rule.schedule) if rule.schedule is not None else "",
+        "sample": rule.sample if rule.sample < 1 else 0,
+        "count": [sorted(rule.count.rules), rule.count.at_least, rule.count.turns] if rule.count is not None else [],
+        "messages": sorted(rule.messages),
+    }
+    return {key: value for key, value in said.items() if value}
 
 
 def _redactor(redactor: Redactor) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from guard import categories
 from guard.policy.conditions import CelCondition
@@ -30,6 +31,8 @@ def never_asked(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
 def thresholds(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
     """Yield a remark for each threshold that every score of the rule's detectors reaches, or none."""
     for rule in policy.rules:
+        if rule.logic is not None or rule.thresholds or rule.by_language or not rule.detect:
+            continue
         scores = {name: _scores(name, policy, kinds) for name in rule.detect}
         grave = Level.ERROR if rule.action > Action.FLAG else Level.WARNING
         graded = [name for name, each in scores.items() if each.graded]
@@ -83,6 +86,17 @@ def taken_out(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
                 break
 
 
+def seldom(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
+    """Yield a remark for each rule that acts on a share of the exchanges only, or whose time is over."""
+    for rule in policy.rules:
+        if rule.sample < 1 and rule.action > Action.FLAG:
+            message = f"it acts on {rule.sample:.4g} of the exchanges only (`sample`)"
+            yield Remark(Level.WARNING, "L014", rule.id, message, "leave `sample` out, or use flag")
+        if rule.schedule is not None and rule.schedule.ends is not None and rule.schedule.ends <= datetime.now(UTC):
+            message = f"it never fires any more: its time ended on {rule.schedule.ends:%Y-%m-%d}"
+            yield Remark(Level.WARNING, "L015", rule.id, message, "leave the rule out, or move `until`")
+
+
 def _scores(name: str, policy: Policy, kinds: Mapping[str, Kind]) -> Scores:
     config = policy.detectors[name]
     return kinds[config.use].scores(config.options)
@@ -110,14 +124,26 @@ def _does_as_much(wider: Rule, rule: Rule) -> bool:
 def _fires_with(wider: Rule, rule: Rule) -> bool:
     """Return whether whatever makes `rule` fire makes `wider` fire too."""
     return (
-        (wider.when is None or (rule.when is not None and wider.when.source == rule.when.source))
+        wider.logic is None
+        and rule.logic is None
+        and bool(rule.detect)
+        and wider.schedule in (None, rule.schedule)
+        and (wider.sample == 1 or (wider.id == rule.id and wider.sample >= rule.sample))
+        and wider.count in (None, rule.count)
+        and wider.by_language in ((), rule.by_language)
+        and (wider.when is None or (rule.when is not None and wider.when.source == rule.when.source))
         and wider.on >= rule.on
         and wider.roles >= rule.roles
         and set(wider.detect) >= set(rule.detect)
         and all(any(_includes(pattern, other) for pattern in wider.category) for other in rule.category)
-        and wider.threshold <= rule.threshold
+        and all(wider.threshold_of(name) <= _least(rule, name) for name in (*rule.category, *dict(wider.thresholds)))
         and set(TURNS[wider.turns]) >= set(TURNS[rule.turns])
     )
+
+
+def _least(rule: Rule, category: str) -> float:
+    """Return the lowest score with which a rule may fire on a category."""
+    return min([rule.threshold_of(category), *(least for _, least in rule.by_language)])
 
 
 def _includes(pattern: str, other: str) -> bool:

@@ -13,7 +13,7 @@ from guard import categories
 from guard.policy import schema
 from guard.policy.model import Kind
 from guard.policy.redactors import KEYED, PARAMS
-from guard.policy.shapes import Anything, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
+from guard.policy.shapes import Anything, Either, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -41,6 +41,8 @@ _PARTS: Mapping[str, Shape] = {
     "detector": schema.DETECTOR,
     "runtime": schema.RUNTIME,
     "rule": schema.RULE,
+    "clause": schema.CLAUSE,
+    "localised": schema.LOCALISED,
     "redact": schema.REDACT,
     "mapped": schema.MAPPED,
 }
@@ -97,6 +99,8 @@ class _Writer:
             case Record():
                 whole = self._record(shape)
                 return {"anyOf": [self.of(shape.fields[shape.word].shape), whole]} if shape.word else whole
+            case Either():
+                return {"anyOf": [self.of(shape.plain), self.of(shape.mapping)]}
             case Anything():
                 return {}
         raise TypeError(f"no schema is known for {shape!r}")
@@ -182,7 +186,8 @@ def _between_rule_keys() -> JsonSchema:
     return {
         "oneOf": [{"required": [key]} for key in ("id", "override", "disable")],
         "allOf": [
-            {"if": {"required": ["id"]}, "then": {"required": ["detect", "category", "action"]}},
+            {"if": {"required": ["id"]}, "then": {"required": ["action"], "anyOf": _READINGS}},
+            *({"if": {"required": [key]}, "then": _none_of(*others)} for key, others in schema.INSTEAD_OF.items()),
             {"if": {"required": ["disable"]}, "then": alone},
             {"if": {**_says("action", "allow"), "required": ["id", "action"]}, "then": {"required": ["overrides"]}},
             *(
@@ -191,6 +196,20 @@ def _between_rule_keys() -> JsonSchema:
             ),
         ],
     }
+
+
+def _between_clause_keys() -> JsonSchema:
+    return {
+        "oneOf": [{"required": ["detect", "category"]}, *({"required": [key]} for key in ("any", "all", "not", "sum"))],
+        "dependentRequired": {"detect": ["category"], "category": ["detect"], "threshold": ["detect"]},
+    }
+
+
+def _none_of(*keys: str) -> JsonSchema:
+    return {"properties": dict.fromkeys(keys, False)}
+
+
+_READINGS = [{"required": ["detect", "category"]}, *({"required": [key]} for key in ("any", "all", "sum", "count"))]
 
 
 def _between_redact_keys() -> JsonSchema:
@@ -215,6 +234,7 @@ def _between_redact_keys() -> JsonSchema:
 
 _BETWEEN_KEYS: tuple[tuple[Record, JsonSchema], ...] = (
     (schema.RULE, _between_rule_keys()),
+    (schema.CLAUSE, _between_clause_keys()),
     (schema.REDACT, _between_redact_keys()),
 )
 """Which keys go together."""

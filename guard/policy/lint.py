@@ -7,7 +7,8 @@ from pathlib import Path
 
 from guard import categories
 from guard.policy.conditions import CelCondition
-from guard.policy.firing import conditions, never_asked, shadowed, taken_out, thresholds
+from guard.policy.firing import conditions, never_asked, seldom, shadowed, taken_out, thresholds
+from guard.policy.logic import leaves
 from guard.policy.model import DetectorConfig, Kind, Policy, Rule, reported
 from guard.policy.remarks import Level, Remark
 from guard.policy.shapes import listed
@@ -42,13 +43,22 @@ def _hits(rule: Rule, category: str) -> bool:
 
 
 def _unreachable_categories(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
-    for rule in policy.rules:
-        found = [category for name in rule.detect for category in reported(name, policy.detectors, kinds)]
-        for pattern in rule.category:
+    for rule, detect, patterns in _readings(policy):
+        found = [category for name in detect for category in reported(name, policy.detectors, kinds)]
+        for pattern in patterns:
             if not any(categories.matches(pattern, name) for name in found):
                 level = Level.ERROR if rule.action > Action.FLAG else Level.WARNING
                 message = f"no detector that it reads can report `{pattern}`"
                 yield Remark(level, "L001", rule.id, message, f"they report {listed(dict.fromkeys(found))}" if found else "")
+
+
+def _readings(policy: Policy) -> Iterator[tuple[Rule, tuple[str, ...], tuple[str, ...]]]:
+    """Yield each rule, or each of its clauses, with the detectors and the categories that it reads."""
+    for rule in policy.rules:
+        if rule.logic is None:
+            yield rule, rule.detect, rule.category
+        else:
+            yield from ((rule, leaf.detect, leaf.category) for leaf in leaves(rule.logic))
 
 
 def _redaction_without_spans(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
@@ -88,13 +98,16 @@ def _fails_open(policy: Policy, _kinds: Mapping[str, Kind]) -> Iterator[Remark]:
             message = f"texts pass when its detector fails (`on_error: {rule.on_error.word}`)"
             yield Remark(Level.WARNING, "L009", rule.id, message, "set `on_error` to block")
         if rule.action > Action.FLAG and isinstance(rule.when, CelCondition) and _switched_off(rule, rule.when):
-            message = f"a client can switch it off by a header ({listed(rule.when.headers)})"
-            yield Remark(Level.WARNING, "L010", rule.id, message, "let the condition hold only where the header is set")
+            by = listed(rule.when.set_by_clients)
+            message = (
+                f"a client can switch it off by a header ({by})" if rule.when.headers else f"a client can switch it off by {by}"
+            )
+            yield Remark(Level.WARNING, "L010", rule.id, message, "let the condition hold only where that is set")
 
 
 def _switched_off(rule: Rule, condition: CelCondition) -> bool:
     """Return whether the rule applies to requests without headers, so that only a header can make it not apply."""
-    return bool(condition.headers) and any(condition.holds(stage, Exchange("")) for stage in rule.on)
+    return bool(condition.set_by_clients) and any(condition.holds(stage, Exchange("")) for stage in rule.on)
 
 
 def _cost_to_streams(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Remark]:
@@ -102,6 +115,9 @@ def _cost_to_streams(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Rema
     for rule in reading:
         if rule.action is Action.ALLOW:
             yield Remark(Level.INFO, "L020", rule.id, "an exception: streams that it may apply to are released whole")
+        elif rule.late and rule.action > Action.FLAG:
+            message = "it looks at all findings together: streams that it may apply to are released whole"
+            yield Remark(Level.INFO, "L020", rule.id, message)
     for name, config in policy.detectors.items():
         rules = [rule.id for rule in reading if name in rule.detect and rule.action > Action.FLAG]
         reach = kinds[config.use].reach
@@ -153,6 +169,7 @@ _CHECKS = (
     never_asked,
     thresholds,
     conditions,
+    seldom,
     shadowed,
     taken_out,
     _unused,

@@ -71,6 +71,8 @@ class Merged:
     settings: dict[str, Fields] = field(default_factory=dict)
     mapped: dict[str, Node] = field(default_factory=dict)
     categories: list[Node] = field(default_factory=list)
+    helplines: Fields = field(default_factory=dict)
+    messages: list[Node] = field(default_factory=list)
     disabled: set[str] = field(default_factory=set)
 
 
@@ -91,6 +93,8 @@ def merge(layers: list[Layer], problems: list[Problem]) -> Merged:
             merged.settings.setdefault(section, {}).update(members(layer.fields.get(section)))
         _add_mapped(merged, layer, problems)
         merged.categories.extend(items(layer.fields.get("categories")))
+        merged.messages.extend(node for key, node in members(layer.fields.get("defaults")).items() if key == "message")
+        merged.helplines.update(_by_locale(layer.fields.get("helplines")))
     return merged
 
 
@@ -143,7 +147,7 @@ def _override_detector(merged: Merged, layer: Layer, name: str, node: Node, prob
         names = [other for other, draft in merged.detectors.items() if _inherited(draft, layer)]
         problems.append(node.problem("the name of an inherited detector", quoted(name), did_you_mean(name, names)))
         return
-    locking = [rule for rule in merged.rules.values() if is_true(rule.fields, "locked") and name in _names(rule, "detect")]
+    locking = [rule for rule in merged.rules.values() if is_true(rule.fields, "locked") and name in _detectors(rule)]
     if any(_inherited(rule, layer) for rule in locking):
         got = f"an override, though the locked rule {quoted(locking[0].id)} reads it"
         problems.append(node.problem("a detector that no locked rule reads", got, "declare another detector"))
@@ -154,6 +158,21 @@ def _override_detector(merged: Merged, layer: Layer, name: str, node: Node, prob
     known.fields = {**known.fields, **changes}
     known.keys.update(node.keys)
     known.paths_from.update(dict.fromkeys(changes, layer.directory))
+
+
+def _detectors(draft: Draft) -> set[str]:
+    """Return the names of all detectors that a rule reads, in its clauses too."""
+    found: set[str] = set()
+    open_nodes = list(draft.fields.items())
+    while open_nodes:
+        key, node = open_nodes.pop()
+        if key == "detect":
+            found |= {str(each.value) for each in items(node)}
+        elif key in ("any", "all", "of"):
+            open_nodes += [each for clause in items(node) for each in members(clause).items()]
+        elif key in ("not", "sum"):
+            open_nodes += members(node).items()
+    return found
 
 
 def _names(draft: Draft, key: str) -> list[str]:
@@ -187,7 +206,18 @@ def _new_rule(merged: Merged, layer: Layer, node: Node, name: str, problems: lis
 def _override_rule(merged: Merged, layer: Layer, node: Node, name: str, problems: list[Problem]) -> None:
     known = _changeable(merged, layer, members(node)["override"], name, problems)
     if known is not None:
-        known.fields = {**known.fields, **{key: value for key, value in members(node).items() if key != "override"}}
+        changes = {key: value for key, value in members(node).items() if key != "override"}
+        replaced = {key for group in _ALTERNATIVES if not group.isdisjoint(changes) for key in group}
+        replaced |= _READINGS - _DETECTING if not _DETECTING.isdisjoint(changes) else set()
+        replaced |= _READINGS if not (_READINGS - _DETECTING).isdisjoint(changes) else set()
+        known.fields = {**{key: value for key, value in known.fields.items() if key not in replaced}, **changes}
+        known.keys.update(node.keys)
+
+
+_DETECTING = frozenset({"detect", "category"})
+_READINGS = _DETECTING | {"any", "all", "sum"}
+_ALTERNATIVES = (frozenset({"threshold", "severity"}),)
+"""Keys of a rule that stand in place of each other: who overrides one of them drops the others."""
 
 
 def _disable_rule(merged: Merged, layer: Layer, node: Node, name: str, problems: list[Problem]) -> None:
@@ -227,6 +257,11 @@ def _changeable(merged: Merged, layer: Layer, node: Node, name: str, problems: l
             )
             return None
     return known
+
+
+def _by_locale(node: Node | None) -> Fields:
+    """Return texts by locale; a bare one is for all that have none."""
+    return {"default": node} if node is not None and isinstance(node.value, str) else members(node)
 
 
 def _inherited(draft: Draft, layer: Layer) -> bool:

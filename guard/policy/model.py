@@ -7,8 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from guard import categories
+from guard.policy.counting import Count, Past
+from guard.policy.logic import Clause, Thresholds, leaves, threshold_for
+from guard.policy.timing import Schedule
 from guard.runtime.settings import RuntimeSettings
 from guard.values import Action, Detector, Exchange, Finding, Role, Stage
+
+USUAL_MESSAGE = "This can't be answered here."
+"""What clients are told where neither a rule nor a policy says."""
 
 
 class Condition(Protocol):
@@ -19,8 +25,22 @@ class Condition(Protocol):
         """The expression as written."""
         ...
 
-    def holds(self, stage: Stage, exchange: Exchange) -> bool:
+    @property
+    def reads_findings(self) -> bool:
+        """Whether it has to be asked about each finding (`bound`), and not once about an exchange (`holds`)."""
+        ...
+
+    @property
+    def reads_past(self) -> bool:
+        """Whether it reads earlier decisions of the conversation."""
+        ...
+
+    def holds(self, stage: Stage, exchange: Exchange, past: Sequence[Past] = ()) -> bool:
         """Return its value; an absent header reads as "", any other error counts as true, so that the rule applies."""
+        ...
+
+    def bound(self, stage: Stage, exchange: Exchange, past: Sequence[Past] = ()) -> Callable[[Finding], bool]:
+        """Return what tells its value for each finding of an exchange."""
         ...
 
 
@@ -67,6 +87,15 @@ class Rule:
         turns: Which user turns of a conversation it reads: `all`, `new` or `last`.
         overrides: For `allow`: ids of the rules that it takes out for the spans it matched.
         on_error: What happens when one of its detectors gives no verdict.
+        thresholds: By category, where they differ from `threshold`.
+        by_language: Thresholds by the language of the conversation, in place of `threshold`.
+        logic: What it asks of several detectors at once; `detect` and `category` then name all that it reads.
+        schedule: When it holds; None for always.
+        sample: The share of the exchanges for which it holds, in (0, 1].
+        count: How often rules must have fired in the conversation.
+        messages: Pairs of a locale and a text, where `message` is localised.
+        stands: In a rule made for one exchange: whether it fires whatever is found.
+        where: In a rule made for one exchange: which findings its condition lets count; None for all.
     """
 
     id: str
@@ -85,18 +114,63 @@ class Rule:
     on_error: Action = Action.BLOCK
     locked: bool = False
     reason: str = ""
+    thresholds: Thresholds = ()
+    by_language: Thresholds = ()
+    logic: Clause | None = None
+    schedule: Schedule | None = None
+    sample: float = 1.0
+    count: Count | None = None
+    messages: tuple[tuple[str, str], ...] = ()
+    stands: bool = False
+    where: Callable[[Finding], bool] | None = field(default=None, compare=False)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it has to be worked out for each exchange (`guard.policy.applying`)."""
+        return (
+            self.when is not None
+            or self.schedule is not None
+            or self.sample < 1
+            or self.count is not None
+            or bool(self.by_language)
+            or bool(self.messages)
+        )
+
+    @property
+    def late(self) -> bool:
+        """Whether no single finding tells that it fires, but only all of them together."""
+        return self.logic is not None or (self.count is not None and not self.detect and not self.stands)
 
     def reads(self, detector: str, role: Role) -> bool:
         """Return whether this rule looks at what `detector` says about words of `role`."""
         return detector in self.detect and role in self.roles
 
     def matches(self, finding: Finding) -> bool:
-        """Return whether `finding` makes this rule fire."""
+        """Return whether `finding` makes this rule fire; with `logic`, whether it is one of those that it asks for."""
+        if self.logic is not None or self.thresholds or self.where is not None:
+            return self._matches_closely(finding)
         return (
             finding.score >= self.threshold
             and finding.turn in TURNS[self.turns]
             and self.reads(finding.detector, finding.role)
             and any(categories.matches(name, finding.category) for name in self.category)
+        )
+
+    def threshold_of(self, category: str) -> float:
+        """Return the score from which on it fires on a category."""
+        return threshold_for(self.thresholds, category, self.threshold) if self.thresholds else self.threshold
+
+    def _matches_closely(self, finding: Finding) -> bool:
+        return (
+            finding.turn in TURNS[self.turns]
+            and self.reads(finding.detector, finding.role)
+            and (self.where is None or self.where(finding))
+            and (
+                any(leaf.matches(finding) for leaf in leaves(self.logic))
+                if self.logic is not None
+                else finding.score >= self.threshold_of(finding.category)
+                and any(categories.matches(name, finding.category) for name in self.category)
+            )
         )
 
 
@@ -284,6 +358,8 @@ class Policy:
         refusal: How a refusal is shown: `message`, `field` or `error`.
         timeout: Seconds that one detector may take over one batch.
         categories: Categories of the policy's own.
+        messages: Pairs of a locale and a text, where `message` is localised.
+        counts: Whether some rule counts over a conversation.
     """
 
     name: str
@@ -291,7 +367,7 @@ class Policy:
     detectors: Mapping[str, DetectorConfig]
     principles: tuple[Principle, ...] = ()
     digest: str = ""
-    message: str = "This can't be answered here."
+    message: str = USUAL_MESSAGE
     refusal: str = "message"
     release: str = "judged"
     timeout: float = 5.0
@@ -300,6 +376,8 @@ class Policy:
     categories: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     store: StoreSettings = StoreSettings()
+    messages: tuple[tuple[str, str], ...] = ()
+    counts: bool = False
 
 
 TURNS: Mapping[str, tuple[str, ...]] = {"all": ("old", "new", "last"), "new": ("new", "last"), "last": ("last",)}

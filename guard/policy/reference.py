@@ -27,6 +27,13 @@ SECTIONS = (
         "Under a detector's `runtime`; where a key is absent, the detector's own value or the usual one holds.",
     ),
     Section("A rule", schema.RULE),
+    Section(
+        "`any`, `all`, `not`", schema.CLAUSE, "A clause has `detect` and `category`, or one of `any`, `all`, `not` and `sum`."
+    ),
+    Section("`sum`", schema.SUM),
+    Section("`sum.of`", schema.SUMMAND),
+    Section("`count`", schema.COUNT),
+    Section("`schedule`", schema.SCHEDULE),
     Section("`redact`", schema.REDACT),
     Section("`redact.params`", schema.REDACT_PARAMS, "Of the operators of Presidio's anonymizer ([presidio.md](presidio.md))."),
     Section("`defaults`", schema.DEFAULTS),

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from guard import categories
+from guard.policy.locales import LOCALE
 from guard.policy.model import Limits, Option, Policy, Routes
-from guard.policy.shapes import Anything, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
+from guard.policy.shapes import Anything, Either, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
+from guard.policy.timing import DAYS
 from guard.runtime.settings import RuntimeSettings
 from guard.values import Role
 
@@ -51,6 +53,10 @@ SELECTOR = Text("a selector, such as `messages[*].text`", r"[^\s]+", longest=200
 ON_ERROR = Word(("allow", "flag", "block"), later={"redact": "use block", "revise": "use block"})
 THRESHOLD = Number(0, 1)
 MESSAGE = Text("a text of at most 2,000 characters", longest=2_000)
+LANGUAGE = Text("the ISO 639 code of a language, such as `de`", r"[a-z]{2,3}")
+LOCALISED = Either(MESSAGE, MapOf(Text("a locale, such as `de` or `en-GB`, or `default`", LOCALE), MESSAGE))
+SEVERITIES: Mapping[str, float] = {"low": 0.25, "medium": 0.5, "high": 0.75, "severe": 0.9}
+"""The thresholds that `severity:` stands for, where a policy does not say."""
 
 ACTIONS: Mapping[str, str] = {
     "allow": "an exception: takes the rules named in `overrides` out, for findings that lie within what it matched",
@@ -66,6 +72,15 @@ ONLY_WITH_ACTIONS: Mapping[str, tuple[str, ...]] = {
     "on_error": ("block", "redact"),
 }
 """Keys of a rule that only some actions have."""
+
+INSTEAD_OF: Mapping[str, tuple[str, ...]] = {
+    "any": ("detect", "category", "all", "sum", "thresholds"),
+    "all": ("detect", "category", "any", "sum", "thresholds"),
+    "sum": ("detect", "category", "any", "all", "thresholds", "threshold", "severity", "by_language"),
+    "severity": ("threshold",),
+    "by_language": ("thresholds", "any", "all", "sum"),
+}
+"""Keys of a rule that stand in place of others."""
 
 ONLY_WITH_REDACTOR: Mapping[str, str] = {
     "keep": "mask",
@@ -124,6 +139,63 @@ REDACT = Record(
     word="with",
 )
 
+DETECT = Field(ListOf(ID, single=True, empty=False), "names of the detectors whose findings it reads")
+CATEGORY = Field(ListOf(CATEGORY_PATTERN, single=True, empty=False), "the categories it fires on")
+
+SUMMAND = Record(
+    {
+        "detect": Field(DETECT.shape, DETECT.summary, required=True),
+        "category": Field(CATEGORY.shape, "the categories whose highest score counts", required=True),
+        "threshold": Field(THRESHOLD, "scores below it count as 0", default=0),
+        "weight": Field(Number(0, 100), "what the score is multiplied with", default=1),
+    }
+)
+
+SUM = Record(
+    {
+        "of": Field(ListOf(SUMMAND, empty=False), "what is added up", required=True),
+        "at_least": Field(Number(0, 10_000), "the sum from which on it holds", required=True),
+    }
+)
+
+_CLAUSE_FIELDS: dict[str, Field] = {
+    "detect": Field(DETECT.shape, DETECT.summary),
+    "category": Field(CATEGORY.shape, CATEGORY.summary),
+    "threshold": Field(THRESHOLD, "the least score that counts; the rule's where absent"),
+}
+CLAUSE = Record(_CLAUSE_FIELDS)
+CLAUSES = ListOf(CLAUSE, empty=False)
+_CLAUSE_FIELDS |= {
+    "any": Field(CLAUSES, "holds where one of these clauses does"),
+    "all": Field(CLAUSES, "holds where all of these clauses do"),
+    "not": Field(CLAUSE, "holds where this clause does not"),
+    "sum": Field(SUM, "holds where scores, each times its weight, add up to enough"),
+}
+
+COUNT = Record(
+    {
+        "rule": Field(ListOf(ID, single=True, empty=False), "the rules whose firing counts", required=True),
+        "at_least": Field(Number(1, 1_000, integer=True), "in how many exchanges, the present one included", required=True),
+        "within": Field(
+            Text("`conversation`, or a number of turns such as `5 turns`", r"conversation|[1-9][0-9]{0,2} turns?"),
+            "how far back",
+            default="conversation",
+        ),
+    }
+)
+
+SCHEDULE = Record(
+    {
+        "from": Field(Text("a date, such as `2026-12-01`, or a date with a time"), "the first moment at which it holds"),
+        "until": Field(Text("a date, such as `2027-01-01`, or a date with a time"), "the first moment at which it holds no more"),
+        "days": Field(ListOf(Word(DAYS), single=True, empty=False), "on which days of the week; a night belongs to its evening"),
+        "hours": Field(
+            Text("two times, such as `22:00-06:00`", r"[0-9]{2}:[0-9]{2} ?- ?[0-9]{2}:[0-9]{2}"), "between which times of the day"
+        ),
+        "zone": Field(Text("a time zone, such as `Europe/Berlin`"), "whose clock and calendar it goes by", default="UTC"),
+    }
+)
+
 RULE = Record(
     {
         "id": Field(ID, "the name under which decisions report it"),
@@ -131,29 +203,40 @@ RULE = Record(
         "disable": Field(ID, "instead of `id`: the inherited rule that it switches off"),
         "locked": Field(Truth(), "whether policies that extend this one must keep it as it is", default=False),
         "principle": Field(ID, "the id of the principle that it serves"),
-        "when": Field(Text("a condition in CEL", longest=2_000), "a condition on the request and its caller"),
+        "when": Field(
+            Text("a condition in CEL", longest=2_000), "a condition on request, caller, conversation and what is found"
+        ),
+        "schedule": Field(SCHEDULE, "when it holds; always where absent"),
+        "sample": Field(Number(0.000_001, 1), "for which share of the exchanges it holds, drawn by their ids", default=1),
         "on": Field(
             ListOf(Word(("input", "output")), single=True, empty=False),
             "which way the text travels; both where absent",
             default=["input", "output"],
         ),
-        "detect": Field(ListOf(ID, single=True, empty=False), "names of the detectors whose findings it reads"),
-        "category": Field(ListOf(CATEGORY_PATTERN, single=True, empty=False), "the categories it fires on"),
+        "detect": DETECT,
+        "category": CATEGORY,
+        "any": Field(CLAUSES, "in place of `detect` and `category`: it fires where one of these clauses holds"),
+        "all": Field(CLAUSES, "in place of `detect` and `category`: it fires where all of these clauses hold"),
+        "sum": Field(SUM, "in place of `detect` and `category`: it fires where scores add up to enough"),
+        "count": Field(COUNT, "it fires once other rules have fired often enough in the conversation"),
         "roles": Field(
             ListOf(Word(tuple(ROLE_WORDS)), single=True, empty=False), "whose words it reads; by category where absent"
         ),
         "turns": Field(Word(("all", "new", "last")), "which user turns of a conversation it reads", default="all"),
         "threshold": Field(THRESHOLD, "it fires on scores of at least this", default=_USUAL_THRESHOLD),
+        "severity": Field(Word(tuple(SEVERITIES)), "in place of `threshold`: a name for one (`defaults.severities`)"),
+        "thresholds": Field(MapOf(CATEGORY_PATTERN, THRESHOLD), "thresholds by category, where they differ from `threshold`"),
+        "by_language": Field(MapOf(LANGUAGE, THRESHOLD), "thresholds by the language that the user writes"),
         "action": Field(
             Word(tuple(ACTIONS), later={"revise": "use block or redact"}, meanings=ACTIONS), "what happens when it fires"
         ),
         "redact": Field(REDACT, "how what it found is made unreadable"),
-        "message": Field(MESSAGE, "what the client is told when it blocks"),
+        "message": Field(LOCALISED, "what the client is told when it blocks; may be given by locale"),
         "overrides": Field(ListOf(ID, single=True, empty=False), "with `allow`: the rules that do not apply to what it matched"),
         "on_error": Field(ON_ERROR, "what happens when one of its detectors gives no verdict", default="block"),
         "reason": Field(Text(), "why, for whoever reads the policy"),
     },
-    later={"schedule": _ONCE_BUILT, "store": _ONCE_BUILT, "revise": _ONCE_BUILT},
+    later={"store": _ONCE_BUILT, "revise": _ONCE_BUILT},
 )
 
 RUNTIME = Record(
@@ -201,7 +284,11 @@ DEFAULTS = Record(
         "timeout": Field(Number(0.001, 600), "seconds that a detector may take over a batch", default=_USUAL.timeout),
         "threshold": Field(THRESHOLD, "for this file's rules that do not say", default=_USUAL_THRESHOLD),
         "on_error": Field(ON_ERROR, "for this file's rules above `flag` that do not say", default="block"),
-        "message": Field(MESSAGE, "for this file's rules that do not say", default=_USUAL.message),
+        "message": Field(LOCALISED, "for this file's rules that do not say; may be given by locale", default=_USUAL.message),
+        "severities": Field(
+            Record({name: Field(THRESHOLD, f"the threshold of `{name}`", default=usual) for name, usual in SEVERITIES.items()}),
+            "for this file's rules: the thresholds that `severity` names",
+        ),
     },
     later={"store": "use `store` at the top of the file"},
 )
@@ -290,12 +377,13 @@ POLICY = Record(
         "principles": Field(ListOf(PRINCIPLE), "the constitution"),
         "detectors": Field(MapOf(ID, DETECTOR), "what looks at the texts, by name"),
         "defaults": Field(DEFAULTS, "what holds where a rule does not say"),
+        "helplines": Field(LOCALISED, "where to find help, for `{helpline}` in messages; may be given by locale"),
         "rules": Field(ListOf(RULE), "what happens when something is found"),
         "routes": Field(ROUTES, "which routes are guarded"),
         "limits": Field(LIMITS, "sizes beyond which a message is refused"),
         "store": Field(STORE, "what is kept of exchanges, where there is a store"),
     },
-    later={"schedule": _ONCE_BUILT, "include": "use `extends`"},
+    later={"schedule": "use a rule's `schedule`", "include": "use `extends`"},
 )
 
 _OPTION_SHAPES: Mapping[str, Shape] = {

@@ -251,6 +251,26 @@ class MapOf:
         return replace(node, value=checked)
 
 
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A mapping of one shape, or anything else of another."""
+
+    plain: Shape
+    mapping: Shape
+
+    @property
+    def expected(self) -> str:
+        """Both, as a sentence has them."""
+        return f"{self.plain.expected}, or {self.mapping.expected}"
+
+    def check(self, node: Node, problems: list[Problem]) -> Node:
+        """Check it as what it looks like."""
+        if isinstance(node.value, dict):
+            return self.mapping.check(node, problems)
+        fits = not isinstance(node.value, list)
+        return self.plain.check(node, problems) if fits else refuse(node, self.expected, problems)
+
+
 def refuse(node: Node, expected: str, problems: list[Problem], *, got: str | None = None, hint: str = "") -> Node:
     """Report a mistake unless the value was already reported, and return the node marked invalid."""
     if node.value is not Invalid.INVALID:

@@ -60,7 +60,7 @@ BROKEN = [
     ("another version", "version: 2", 1, "version", "1", ""),
     ("a version in quotes", 'version: "1"', 1, "version", "1", "without quotes: 1"),
     ("an unknown key", HEAD + "rulez: []", 9, "rulez", "a known key", "did you mean `rules`?"),
-    ("a key of later versions", HEAD + "schedule: none", 9, "schedule", "a key that this version has", "leave it out"),
+    ("a schedule of the whole policy", HEAD + "schedule: none", 9, "schedule", "a key that this version has", "use a rule's `schedule`"),
     ("include", HEAD + "include: other", 9, "include", "a key that this version has", "use `extends`"),
     ("an unknown base", HEAD + "extends: defualt", 9, "extends", "the name of a shipped policy", "did you mean `default`?"),
     ("a missing base", HEAD + "extends: ./nowhere.yaml", 9, "extends", "a policy file that exists", "nowhere.yaml"),
@@ -90,7 +90,7 @@ BROKEN = [
     ("rules that are a mapping", "version: 1\nrules: {a: 1}", 2, "rules", "a list", ""),
     ("on_error: redact", HEAD + RULE % "on_error: redact", 9, "rules[1].on_error", "allow, flag or block", "use block"),
     ("an unknown field of a rule", HEAD + RULE % "treshold: 0.3", 9, "rules[1].treshold", "a known key", "`threshold`?"),
-    ("a schedule", HEAD + RULE % "schedule: weekdays", 9, "rules[1].schedule", "a key that this version has", "not available"),
+    ("a schedule", HEAD + RULE % "schedule: weekdays", 9, "rules[1].schedule", "a mapping", ""),
     # references
     ("an unknown detector", HEAD + "  - {id: r, detect: peple, category: pii, action: flag}", 9, "rules[1].detect", "detector", "`people`?"),
     ("an undeclared kind", HEAD + "  - {id: r, detect: strictly, category: pii, action: flag}", 9, "rules[1].detect", "detector", "strictly"),

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from guard.policy.conditions import MAX_LENGTH, BadCondition, compile_condition
-from guard.values import Caller, Exchange, Stage
+from guard.policy.counting import Past
+from guard.values import Action, Caller, Exchange, Finding, Span, Stage
 
 EXCHANGE = Exchange(
     "1",
@@ -52,12 +53,11 @@ def test_a_condition_that_fails_while_it_runs_applies_its_rule(source: str) -> N
     assert compile_condition(source).holds(Stage.INPUT, Exchange("3")) is True
 
 
-def test_a_condition_that_never_ends_applies_its_rule() -> None:
-    numbers = "[1,2,3,4,5,6,7,8,9,10]"
-    source = "false"
-    for depth in range(7):
-        source = f"{numbers}.exists(v{depth}, {source})"
-    assert compile_condition(source).holds(Stage.INPUT, EXCHANGE) is True
+def test_a_condition_that_costs_too_much_while_it_runs_applies_its_rule() -> None:
+    many = Exchange("4", caller=Caller(roles=tuple(map(str, range(1_000)))))
+    source = "caller.roles.exists(a, caller.roles.exists(b, a == b + 'x'))"
+    assert compile_condition(source).holds(Stage.INPUT, EXCHANGE) is False
+    assert compile_condition(source).holds(Stage.INPUT, many) is True
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,9 @@ def test_a_condition_that_never_ends_applies_its_rule() -> None:
         ("request.headers[model] == ''", 1, 1, "a header by its name", 'compare with ""'),
         ("has(request.headers.x)", 1, 5, "a header by its name", 'compare with ""'),
         ("request.headers['X-A'] == ''", 1, 1, "lower case", '"x-a"'),
+        ("[1].all(a, [1].exists(b,\n [1].map(c, c) == [a]))", 2, 5, "at most 2 lists", "several rules"),
+        ("turn == 'x'", 1, 6, "valid CEL", ""),
+        ("finding.scor > 0.5", 1, 8, "a known variable or function", "`finding.score`"),
     ],
 )
 def test_what_does_not_compile_is_pointed_at(source: str, line: int, column: int, expected: str, hint: str) -> None:
@@ -86,6 +89,49 @@ def test_what_does_not_compile_is_pointed_at(source: str, line: int, column: int
     assert (fault.line, fault.column) == (line, column)
     assert expected in fault.expected
     assert hint in fault.hint
+
+
+ASKED = Exchange(
+    "5",
+    languages=("de",),
+    turn=3,
+    tools=("search", "pay"),
+    parameters={"temperature": 1.5, "stream": True, "effort": "high"},
+)
+PAST = (Past("3", Action.BLOCK, frozenset({"rude"})), Past("4", Action.FLAG, frozenset({"rude", "odd"})), Past("5", Action.BLOCK))
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ('"de" in languages && turn == 3 && "pay" in tools', True),
+        ("request.parameters.temperature > 1.0 && request.parameters['stream'] == true", True),
+        ("has(request.parameters.top_p) && request.parameters.top_p > 0.9", False),
+        ("request.parameters.top_p > 0.9", True),
+        ("conversation.turns == 2 && conversation.actions == ['block', 'flag']", True),
+        ("conversation.rules.exists(rule, rule == 'odd')", True),
+        ("conversation.turns > 2", False),
+    ],
+)
+def test_a_condition_reads_parameters_languages_tools_and_what_was_decided_before(source: str, value: bool) -> None:
+    assert compile_condition(source).holds(Stage.INPUT, ASKED, PAST) is value
+
+
+def test_a_condition_on_findings_is_asked_for_each_of_them() -> None:
+    condition = compile_condition("finding.category == 'pii/email' && finding.length > 5 && turn == 3 || finding.score > 0.9")
+    bound = condition.bound(Stage.INPUT, ASKED)
+    assert condition.reads_findings
+    assert bound(Finding("d", "pii/email", 0.5, Span(0, 6)))
+    assert not bound(Finding("d", "pii/email", 0.5, Span(0, 5)))
+    assert bound(Finding("d", "pii/phone", 0.95))
+
+
+def test_what_clients_set_is_known() -> None:
+    assert compile_condition("request.parameters.n == 2 && request.headers['x-a'] == ''").set_by_clients == (
+        "x-a",
+        "request.parameters",
+    )
+    assert compile_condition("'request.parameters' == model").set_by_clients == ()
 
 
 def test_the_headers_that_a_condition_reads_are_known() -> None:

@@ -9,8 +9,9 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.policy.applying import active_rules
 from guard.policy.conditions import compile_condition
-from guard.policy.decide import Redaction, active_rules, decide, fired, redactions, strictest
+from guard.policy.decide import Redaction, decide, fired, redactions, strictest
 from guard.policy.model import Policy, Redactor, Rule
 from guard.values import Action, Decision, Exchange, Finding, Location, Role, Span, Stage
 

@@ -50,7 +50,8 @@ def complaints(validator: Any, document: Any) -> list[str]:
 def shown() -> Iterator[Any]:
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for index, text in enumerate(re.findall(r"^```yaml\n(version:.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)):
-            yield pytest.param(text, id=f"{page.name}-{index}")
+            if "\nsteps:" not in text:  # a recipe, which has a schema of its own
+                yield pytest.param(text, id=f"{page.name}-{index}")
 
 
 @pytest.mark.parametrize("validator", [POLICIES, OWN, FILES], ids=["policies", "own kinds", "tests"])

@@ -36,11 +36,12 @@ _UNWRITTEN = "zxx"
 _FEWER = {HAN: 4, KANA: 3, "Hangul": 3}
 """A sign of these scripts is worth several letters."""
 
-_SKIPPED = re.compile(
+SKIPPED = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|\b(?:https?|ftp)://\S+|\bwww\.\S+|\S+@\S+\.\S+|[@#][\w-]+|</?[a-zA-Z][^<>]{0,200}>|"
     r"(?<!\S)[~.]{0,2}/?(?:[\w.-]+/){2,}[\w.-]*|\b\w*[_\d]\w*\b|\b\w+\(\S*\)",
     re.DOTALL,
 )
+"""What is written in no language: code, addresses, markup, paths."""
 _SENTENCE = re.compile(r"[^\n.!?…。！？]+(?:[.!?…。！？]+(?!\s|\Z)[^\n.!?…。！？]*)*(?:[.!?…。！？]+[\"'”’)\]]*)?")
 _ENDING = re.compile(r"[.!?…。！？]*[\"'”’)\]]*")
 _CODE_SIGNS = re.compile(r"[{}\[\]()<>=;|&$\\^%*+_/#@~]")
@@ -162,7 +163,7 @@ def make(name: str, options: Mapping[str, Any]) -> Language:
         DetectorError: Where its model cannot be read.
     """
     try:
-        identifier = _identifier()
+        identifier = load_identifier()
     except ImportError as error:
         raise MissingExtra(f"the detector '{name}'", "language") from error
     except (OSError, ValueError, EOFError) as error:
@@ -183,7 +184,8 @@ def check(options: Mapping[str, Any]) -> Sequence[Mistake]:
 
 
 @cache
-def _identifier() -> Identifier:
+def load_identifier() -> Identifier:
+    """Return py3langid with its own model, loaded once. Raises ImportError where it is not installed."""
     langid = import_module("py3langid.langid")
     identifier: Identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
     return identifier
@@ -200,7 +202,7 @@ def _same(code: str) -> str:
 
 def _blanked(text: str) -> str:
     """Return `text` with spaces, or lines where it had some, for what is written in no language."""
-    return _SKIPPED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    return SKIPPED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
 def _letters(text: str, start: int, end: int) -> int:

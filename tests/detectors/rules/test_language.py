@@ -95,7 +95,7 @@ def test_what_is_context_is_not_reported_and_the_span_begins_behind_it() -> None
 
 def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
-    language._identifier.cache_clear()
+    language.load_identifier.cache_clear()
     with pytest.raises(MissingExtra, match=r"tenet-guard\[language\]"):
         make("own", {"allowed": ["en"]})
-    language._identifier.cache_clear()
+    language.load_identifier.cache_clear()
