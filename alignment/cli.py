@@ -17,6 +17,7 @@ from alignment.cli_critique import critique
 from alignment.cli_data import data
 from alignment.cli_evaluate import evaluate as evaluate_models
 from alignment.cli_promote import promote, report, run
+from alignment.cli_recipe import recipe as recipes
 from alignment.cli_train import train as train_recipe
 from guard.detectors.embedded_stages import MODEL
 from guard.errors import TenetError
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 classifier = typer.Typer(no_args_is_help=True, help="The embedded classifier.")
 app.add_typer(classifier, name="classifier")
+app.add_typer(recipes, name="recipe")
 app.command("data")(data)
 app.command("critique")(critique)
 app.command("train")(train_recipe)

@@ -89,7 +89,7 @@ def run(
     from alignment.recipe.reading import load_recipe
 
     with _told():
-        doing = Doing(load_recipe(recipe, changes or ()), out, _say)
+        doing = Doing(load_recipe(recipe, changes or (), there=True), out, _say)
         doing.train()
         if doing.recipe.evaluation is None:
             return
@@ -104,7 +104,7 @@ def _promote(recipe: str, out: Path, shelf: Registry, changes: list[str]) -> Non
     from alignment.promotion.promoting import Refused
     from alignment.promotion.promoting import promote as let_through
     from alignment.recipe.doing import Doing
-    from alignment.recipe.reading import digest, load_recipe
+    from alignment.recipe.reading import digest, folder_of, load_recipe
 
     asked = load_recipe(recipe, changes)
     if asked.gate is None:
@@ -120,7 +120,7 @@ def _promote(recipe: str, out: Path, shelf: Registry, changes: list[str]) -> Non
             gate=asked.gate,
             registry=shelf,
             steps=[each.record for each in steps],
-            recipe=digest(asked),
+            recipe=digest(asked, folder_of(recipe)),
             tell=_say,
         )
     except Refused as refused:

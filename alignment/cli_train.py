@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from guard.errors import PolicyError, TenetError
+
+if TYPE_CHECKING:
+    from alignment.recipe.doing import Done
 
 
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A path, or the name of a recipe that is shipped.")],
     out: Annotated[Path, typer.Option(help="Folder for data, steps and checkpoints; the same one goes on.")] = Path("run"),
     step: Annotated[str, typer.Option(metavar="NAME", help="Stop after this step.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that is there; refuse to begin a new one.")] = False,
     planned: Annotated[
         bool, typer.Option("--plan", help="Only say what each step takes; exit status 1 where one does not fit.")
     ] = False,
@@ -24,23 +29,41 @@ def train(
     ] = None,
 ) -> None:
     """Train as a recipe says; what was done before is not done again, and what was cut short goes on."""
-    from alignment.recipe.doing import Doing
-    from alignment.recipe.reading import load_recipe
+    from alignment.recipe.together import LeftAlone, first
     from alignment.training.errors import Stopped
+
+    def tell(line: object) -> None:
+        if first():
+            typer.echo(line, err=True)
 
     try:
         if planned:
             sys.exit(_plan(recipe, changes or [], devices))
-        done = Doing(load_recipe(recipe, changes or ()), out, lambda line: typer.echo(line, err=True)).train(step)
+        done = _train(recipe, changes or [], out, step, resume)
     except Stopped as stopped:
-        typer.echo(f"align: {stopped}", err=True)
+        tell(f"align: {stopped}")
         sys.exit(stopped.status)
-    except (PolicyError, TenetError, OSError) as error:
-        typer.echo(error if isinstance(error, PolicyError) else f"align: {error}", err=True)
+    except LeftAlone:
         sys.exit(2)
-    for each in done:
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in each.record.figures.items() if name in _TOLD)
-        typer.echo(f"{each.folder}: {each.record.kind}{f', {figures}' if figures else ''}")
+    except (PolicyError, TenetError, OSError) as error:
+        tell(error if isinstance(error, PolicyError) else f"align: {error}")
+        sys.exit(2)
+    if first():
+        for each in done:
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in each.record.figures.items() if name in _TOLD)
+            typer.echo(f"{each.folder}: {each.record.kind}{f', {figures}' if figures else ''}")
+
+
+def _train(name: str, changes: Sequence[str], out: Path, step: str, resume: bool) -> list[Done]:
+    from alignment.recipe.doing import Doing
+    from alignment.recipe.reading import load_recipe
+    from alignment.recipe.together import first, joined
+
+    recipe = load_recipe(name, changes, there=True)
+    if resume and not (out / "steps").is_dir():
+        raise TenetError(f"--resume: expected a run in {out}, found none (leave --resume out to begin one)")
+    with joined():
+        return Doing(recipe, out, lambda line: typer.echo(line, err=True) if first() else None).train(step)
 
 
 def _plan(name: str, changes: list[str], devices: int) -> int:

@@ -60,10 +60,10 @@ class _Binder:
     def _one_of(self, node: Node, kind: shapes.UnionType, *, path: bool) -> Any:  # noqa: ANN401
         if node.value is None and any(isinstance(each, shapes.NoneType) for each in kind.types):
             return None
-        structs = [each for each in map(_bare, kind.types) if isinstance(each, shapes.StructType)]
+        structs = [each for each in map(bare, kind.types) if isinstance(each, shapes.StructType)]
         if len(structs) > 1:
             return self._tagged(node, structs)
-        fitting = next((each for each in kind.types if _fits(node, _bare(each))), None)
+        fitting = next((each for each in kind.types if _fits(node, bare(each))), None)
         if fitting is None:
             return self._refuse(node, expected(kind))
         return self.value(node, fitting, path=path)
@@ -95,7 +95,7 @@ class _Binder:
             found[fields[key].name] = self.value(value, fields[key].type)
         for field in kind.fields:
             if field.required and field.encode_name not in node.value:
-                self._refuse(node, f"the key `{field.encode_name}`", "none", _description(field.type))
+                self._refuse(node, f"the key `{field.encode_name}`", "none", described(field.type))
         if any(value is _WRONG for value in found.values()) or any(f.required and f.name not in found for f in kind.fields):
             return _WRONG
         return kind.cls(**found)
@@ -137,7 +137,7 @@ class _Binder:
 
 def expected(kind: shapes.Type) -> str:
     """Return in words what a type takes."""
-    kind = _bare(kind)
+    kind = bare(kind)
     if isinstance(kind, shapes.LiteralType | shapes.EnumType):
         return listed(_words(kind))
     if isinstance(kind, shapes.IntType | shapes.FloatType):
@@ -168,13 +168,22 @@ def _words(kind: shapes.LiteralType | shapes.EnumType) -> list[str]:
     return [str(value) for value in (kind.values if isinstance(kind, shapes.LiteralType) else [each.value for each in kind.cls])]
 
 
-def _description(kind: shapes.Type) -> str:
+def described(kind: shapes.Type) -> str:
+    """Return what a field means."""
     schema = kind.extra_json_schema if isinstance(kind, shapes.Metadata) else None
     return str((schema or {}).get("description", ""))
 
 
-def _bare(kind: shapes.Type) -> shapes.Type:
-    return _bare(kind.type) if isinstance(kind, shapes.Metadata) else kind
+def is_path(kind: shapes.Type) -> bool:
+    """Return whether a type takes a path, or several."""
+    if isinstance(kind, shapes.Metadata):
+        return bool((kind.extra or {}).get("path")) or is_path(kind.type)
+    return isinstance(kind, shapes.VarTupleType | shapes.ListType) and is_path(kind.item_type)
+
+
+def bare(kind: shapes.Type) -> shapes.Type:
+    """Return a type without what is said about it."""
+    return bare(kind.type) if isinstance(kind, shapes.Metadata) else kind
 
 
 def _fits(node: Node, kind: shapes.Type) -> bool:

@@ -32,12 +32,12 @@ def first() -> bool:
 @contextmanager
 def joined() -> Iterator[None]:
     """Join the processes of the run, each with its own device, and leave them in order."""
-    global _waiting  # noqa: PLW0603 - a process is part of one run
+    global _waiting  # a process is part of one run
     if not several():
         yield
         return
     import torch
-    from accelerate import PartialState
+    from accelerate import PartialState  # type: ignore[import-untyped]  # it ships no types
 
     state = PartialState(cpu=not torch.cuda.is_available())
     _waiting = torch.distributed.new_group(backend="gloo", timeout=_LONGEST)
