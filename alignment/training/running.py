@@ -160,7 +160,8 @@ def _as_told(error: Exception, step: Common, out: Path) -> TenetError | None:
     if isinstance(error, MemoryError) or should_reduce_batch_size(error):
         return TrainingError(
             f"{name_of(step)}: the memory does not suffice; checkpoints are kept (halve batch_size and double "
-            "gradient_accumulation; or set gradient_checkpointing, a lower max_length, LoRA, or quantization: 4bit)"
+            "gradient_accumulation; or set gradient_checkpointing, a lower max_length, LoRA, or quantization: 4bit; "
+            "`align train --plan` says what would fit)"
         )
     return not_written(error, out)
 

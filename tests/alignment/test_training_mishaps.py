@@ -132,7 +132,7 @@ def test_told_to_end_a_run_keeps_the_step_under_way_and_names_the_status(train, 
 def test_a_memory_that_does_not_suffice_is_told_with_what_needs_less(train, tmp_path: Path):
     import torch
 
-    with pytest.raises(TrainingError, match="sft: the memory does not suffice; checkpoints are kept"):
+    with pytest.raises(TrainingError, match=r"sft: the memory does not suffice; checkpoints are kept.*--plan"):
         train(Sft(max_steps=6, **SHORT), tell=at(3, lambda: torch.empty(2**50)))
     assert latest(tmp_path / "out/checkpoints") == tmp_path / "out/checkpoints/checkpoint-2"
 
@@ -305,4 +305,5 @@ def test_metrics_and_lines_hold_no_words_of_the_data(train, tmp_path: Path, capf
     written = (tmp_path / "out/metrics.jsonl").read_text() + (tmp_path / "out" / FILE).read_text()
     assert CANARY not in "".join([*told, printed.out, printed.err, written])
     assert printed.out == ""
+    assert "examples/s" not in printed.err
     assert "tokens/s" in told[-1] and " left" in told[-1]
