@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from guard import asgi
@@ -18,6 +19,7 @@ from guard.formats.openai_errors import error_body
 from guard.middleware import GuardMiddleware
 from guard.moderation import moderate, thresholds
 from guard.perspective import Perspective
+from guard.policy.model import Policy
 from guard.ports import RecentDecisions
 
 if TYPE_CHECKING:
@@ -26,6 +28,22 @@ if TYPE_CHECKING:
     from guard.store.store import Store
 
 _EXCHANGES = "/guard/exchanges/"
+_RELOAD = "/guard/policy/reload"
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What came of the last wish for another policy.
+
+    Attributes:
+        taken: Whether it is in force.
+        digest: Of the policy that is in force now.
+        reason: Why it was not taken.
+    """
+
+    taken: bool
+    digest: str
+    reason: str = ""
 
 
 class GuardApp:
@@ -68,7 +86,14 @@ class GuardApp:
             asked=feedback.signals.asked if feedback is not None else None,
         )
         self._recent = recent
+        self.reloaded: Reloaded | None = None
+        self.reload: Callable[[], Reloaded] | None = None
         self._perspective = Perspective(feedback.suggestions(lambda: self._guard) if feedback is not None else None)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that is in force."""
+        return self._guard.policy
 
     def swap(self, guard: Guard) -> None:
         """Put another guard in place of this one, without dropping an exchange."""
@@ -93,11 +118,25 @@ class GuardApp:
         elif self._perspective.answers(scope.get("method", ""), scope["path"]):
             await self._perspective(scope, receive, send, self._guard.policy.limits)
         elif route in (("GET", "/healthz"), ("GET", "/readyz")):
-            await asgi.send_answer(send, 200, _json({"status": "ok", "policy": self._guard.policy.digest}))
+            await asgi.send_answer(send, 200, _json(self._state()))
+        elif route == ("POST", _RELOAD) and self.reload is not None:
+            await self._reload(self.reload, send)
         elif scope.get("method") == "GET" and scope["path"].startswith(_EXCHANGES):
             await self._exchange(scope["path"].removeprefix(_EXCHANGES), asgi.caller_of(scope).tenant, send)
         else:
             await self._guarded(scope, receive, send)
+
+    def _state(self) -> dict[str, str]:
+        """Return how it is: serving, and whether a newer policy was turned down (the log says why)."""
+        refused = self.reloaded is not None and not self.reloaded.taken
+        return {"status": "ok", "policy": self.policy.digest, **({"newer_policy": "refused"} if refused else {})}
+
+    async def _reload(self, reload: Callable[[], Reloaded], send: Send) -> None:
+        done = await asyncio.to_thread(reload)
+        if done.taken:
+            await asgi.send_answer(send, 200, _json({"policy": done.digest}))
+        else:
+            await asgi.send_answer(send, 409, error_body(done.reason, status=409, code="policy_refused"))
 
     async def _moderate(self, scope: Scope, receive: Receive, send: Send) -> None:
         limits = self._guard.policy.limits

@@ -27,7 +27,7 @@ rules:
 
 
 @contextmanager
-def serving(policy: Path, upstream: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(policy: Path, upstream: str, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     command = [
         str(Path(sys.executable).with_name("guard")),
         "serve",
@@ -37,6 +37,7 @@ def serving(policy: Path, upstream: str) -> Iterator[tuple[str, subprocess.Popen
         upstream,
         "--port",
         "0",
+        *more,
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -106,3 +107,33 @@ def test_it_says_what_it_loads_and_when_it_is_ready(tmp_path):
         assert "harm (embedded)" in line_with(process, "loading the detector")
         line_with(process, "ready after")
         assert httpx.get(f"{url}/readyz").status_code == 200
+
+
+def test_a_change_of_a_file_takes_effect_if_its_tests_pass_and_the_api_says_why_not(tmp_path):
+    path, tests = tmp_path / "policy.yaml", tmp_path / "policy_test.yaml"
+    path.write_text(POLICY.format(word="alpha"))
+    tests.write_text("tests:\n  - {name: alpha or beta, input: alpha beta, expect: {action: block}}\n")
+    upstream = Upstream([json.dumps(completion("fine")).encode()])
+    with (
+        served(upstream) as behind,
+        serving(path, behind, "--watch-policy") as (url, process),
+        httpx.Client(base_url=url) as client,
+    ):
+
+        def asked(text: str) -> str:
+            return client.post("/v1/chat/completions", json=request(text)).headers["x-guard-action"]
+
+        path.write_text(POLICY.format(word="beta"))
+        line_with(process, "is in force")
+        assert (asked("alpha"), asked("beta")) == ("allow", "block")
+        path.write_text(POLICY.format(word="gamma"))
+        assert "1 of its tests failed" in line_with(process, "of its tests failed")
+        assert (asked("beta"), asked("gamma")) == ("block", "allow")
+        assert client.get("/readyz").json()["newer_policy"] == "refused"
+        refused = client.post("/guard/policy/reload", timeout=20)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "policy_refused")
+        assert "policy_test.yaml:2: action: expected block, got allow" in refused.json()["error"]["message"]
+        path.write_text(POLICY.format(word="alpha"))
+        line_with(process, "is in force")
+        assert client.post("/guard/policy/reload", timeout=20).status_code == 200
+        assert "newer_policy" not in client.get("/readyz").json()

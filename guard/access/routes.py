@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from guard.roles import ADMIN, CALLER, REVIEWER, VIEWER
+from guard.roles import ADMIN, CALLER, POLICY_AUTHOR, REVIEWER, VIEWER
 
 PREFIX = "/guard/"
 _OPEN = frozenset(("/healthz", "/readyz"))
@@ -39,6 +39,7 @@ ROUTES: Sequence[_Route] = (
     _Route(_READ, "/guard/exchanges", Need((VIEWER,), own=True)),
     _Route(("POST",), "/guard/feedback", Need((CALLER, REVIEWER), own=True, token=True)),
     _Route(_READ, "/guard/feedback", Need((VIEWER,), own=True)),
+    _Route(("POST",), "/guard/policy/reload", Need((POLICY_AUTHOR,), own=True)),
     _Route(_READ, "/guard/console", Need((VIEWER,), own=True)),
 )
 """The guard's own routes, with all that is below them; the first that fits counts. One that is not here is for admins."""

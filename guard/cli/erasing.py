@@ -65,15 +65,13 @@ def subject(
     json_output: JsonOption = False,
 ) -> None:
     """Write everything that is kept about a person into a folder, texts opened."""
-    from guard.store.audit import operator
     from guard.store.person import write_person
 
     kind, value = _asked(subject=subject)
     _check_names(tenant, by)
     with opened_store(store) as opened:
         meant = _whose(opened, tenant, kind, value)
-        written = write_person(opened, tenant, meant.values[0], out)
-        opened.audit.note_command("export", by=by or operator(), tenant=tenant, what="subject", format="jsonl", rows=written)
+        written = write_person(opened, tenant, meant.values[0], out, actor=by)
     _print("", written, f"written to {out}", json_output=json_output)
 
 

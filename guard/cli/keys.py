@@ -45,12 +45,13 @@ def create(
     json_output: JsonOption = False,
 ) -> None:
     """Make a key, and print it: the only time that it is shown."""
+    from guard.store.audit import operator
     from guard.store.identity import now
 
     until = now() + lifetime(expires) if expires else None
     with _opened(store, create=True) as opened:
         roles = role or ([CALLER] if opened.keys.exist() else [ADMIN])
-        made = opened.keys.create(tenant, roles, name=name, expires=until, created_by="command")
+        made = opened.keys.create(tenant, roles, name=name, expires=until, created_by=operator())
     if json_output:
         print(json.dumps({"key": made.text, **_described(made.key)}))
         return
@@ -86,6 +87,7 @@ def revoke(
     json_output: JsonOption = False,
 ) -> None:
     """Revoke a key, for ever; running servers refuse it within two seconds."""
+    from guard.store.audit import operator
     from guard.store.key_text import parse_key
 
     parsed = parse_key(key)
@@ -94,7 +96,7 @@ def revoke(
         found = opened.keys.read([key_id]).get(key_id)
         if found is None:
             raise StoreError("expected the id of a key (gk_…), got something that is none; `guard keys list` shows them")
-        changed = opened.keys.revoke(found.tenant, found.id, revoked_by="command")
+        changed = opened.keys.revoke(found.tenant, found.id, revoked_by=operator())
     if json_output:
         print(json.dumps({"id": found.id, "revoked": True, "changed": changed}))
         return

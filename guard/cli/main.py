@@ -15,7 +15,7 @@ from guard.cli.erasing import erase, subject
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
-from guard.cli.policies import backtest, diff, fmt, lint, schema, test
+from guard.cli.policies import backtest, diff, fmt, history, lint, schema, test
 from guard.cli.sources import sources, trust
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
@@ -48,6 +48,7 @@ policy_app.command()(lint)
 policy_app.command()(test)
 policy_app.command()(diff)
 policy_app.command()(backtest)
+policy_app.command()(history)
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]
@@ -79,6 +80,9 @@ def run(commands: Callable[[], Any]) -> None:
 @app.command()
 def serve(
     policy: PolicyOption = "default",
+    watch_policy: Annotated[
+        bool, typer.Option("--watch-policy", help="Put the policy in force again when its files change, if its tests pass.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes that share the port; see docs/workers.md.", min=1, max=256)] = 1,
     upstream: Annotated[str, typer.Option(metavar="URL", help="Base URL of the generator's API; paths are appended to it.")] = "",
     demo: Annotated[bool, typer.Option("--demo", help="Serve a small generator that is trained at start-up.")] = False,
@@ -172,6 +176,7 @@ def serve(
             feedback_days, feedback_rate, implicit_feedback, webhook or (), webhook_secret_env or (), webhook_anywhere, workers
         ),
         worker=worker,
+        watch=watch_policy,
         model=upstream_model,
         adapters=upstream_adapter or (),
     )

@@ -1,4 +1,4 @@
-"""`guard policy schema`, `fmt`, `lint`, `test`, `diff` and `backtest`: their arguments."""
+"""`guard policy schema`, `fmt`, `lint`, `test`, `diff`, `backtest` and `history`: their arguments."""
 
 from __future__ import annotations
 
@@ -116,3 +116,17 @@ def backtest(
     from guard.cli.comparing import backtested
 
     raise typer.Exit(EXIT_FOUND if backtested(policy, on, tenant, since, most, show=show, as_json=as_json) else 0)
+
+
+def history(
+    store: Annotated[
+        str, typer.Option("--store", metavar="URL", envvar="TENET_STORE", help="The store of the server.")
+    ] = "default",
+    tenant: Annotated[str, typer.Option(help="Whose policies; those without a tenant where not said.")] = "",
+    limit: Annotated[int, typer.Option(help="Changes at most, the latest first.", min=1, max=100_000)] = 100,
+    source: Annotated[str, typer.Option(metavar="DIGEST", help="Print the policy of this digest, as it was resolved.")] = "",
+) -> None:
+    """Say which policies were in force, since when, and who put them there."""
+    from guard.cli.policy_history import show
+
+    show(store, tenant, limit, source)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from guard.asgi import App
 from guard.cli.access import AccessOptions, access_of, attribution_of, check, notes
 from guard.cli.feedback_options import FeedbackOptions, feedback_of
 from guard.cli.listening import listen
+from guard.cli.reloading import Reloader
 from guard.cli.workers import Worker
 from guard.detectors.registry import kinds
 from guard.engine import Guard
@@ -46,6 +46,7 @@ def serve_guarded(
     subject_header: str = "",
     feedback: FeedbackOptions = FeedbackOptions(),  # noqa: B008 - a value
     worker: Worker | None = None,
+    watch: bool = False,
     model: Path | None = None,
     adapters: Sequence[Path] = (),
 ) -> None:
@@ -53,6 +54,7 @@ def serve_guarded(
 
     Args:
         worker: Which of several processes this is; None where it is the only one.
+        watch: Whether a change of the policy's files puts it in force.
 
     Raises:
         TenetError: Where the policy, the upstream or the address cannot be used; nothing is served then.
@@ -88,7 +90,7 @@ def serve_guarded(
         access, required = access_of(options, kept, host)
         taking = None if isinstance(recorder, RecentDecisions) else feedback_of(feedback, recorder)
         app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution, feedback=taking)
-        _reload_on_hangup(app, load)
+        _reload_when_asked(Reloader(policy, app, load), app, watch=watch)
         first_key = made.text if made is not None else ""
         if worker is None or worker.speaks:
             print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
@@ -141,22 +143,13 @@ def _tell_loading(config: DetectorConfig) -> None:
         print(f"loading the detector {config.name} ({config.use})", file=sys.stderr, flush=True)
 
 
-def _reload_on_hangup(app: GuardApp, load: Callable[[], Guard]) -> None:
-    """Have SIGHUP load the policy and its models again. What cannot be loaded changes nothing; no exchange is dropped."""
-    turn = threading.Lock()
-
-    def reload() -> None:
-        with turn:
-            try:
-                guard = load()
-            except TenetError as error:
-                print(f"the policy in force stays, as it cannot be loaded again:\n{error}", file=sys.stderr, flush=True)
-            else:
-                app.swap(guard)
-                print(f"policy {guard.policy.name}, digest {guard.policy.digest[:16]}… is in force", file=sys.stderr, flush=True)
-
+def _reload_when_asked(reloader: Reloader, app: GuardApp, *, watch: bool) -> None:
+    """Have SIGHUP and the API load the policy and its models again, and a change of its files, where that is wanted."""
+    app.reload = reloader.reload
     if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload, name="guard-reload", daemon=True).start())
+        signal.signal(signal.SIGHUP, lambda *_: reloader.in_background())
+    if watch:
+        reloader.watch()
 
 
 def _proxy(upstream: str, key_env: str) -> App:

@@ -89,7 +89,8 @@ def test_the_first_key_is_made_and_shown_once(url: str, options: list[str]):
     with serving(*options) as (process, _):
         await_workers(process.pid, 3)
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=20)
+        said = process.stdout.read()
+        process.wait(20)
     store = open_store(url)
     try:
         assert len(store.keys.of("")) == 1
@@ -110,3 +111,22 @@ def test_rates_are_shared_out_and_never_nothing():
     assert rates("token=30/min,source=off").shared(4).token.most == 8
     assert rates("token=30/min,source=off").shared(4).source.most == 0
     assert rates("token=1/min").shared(4).token.most == 1
+
+
+@pytest.mark.timeout(60)
+def test_the_history_of_policies_names_each_that_was_in_force(url: str, tmp_path: Path):
+    policy = tmp_path / "policy.yaml"
+    for word in ("kraken", "squid"):
+        policy.write_text(POLICY.replace("kraken", word))
+        with serving("--store", url, "--policy", str(policy)) as (process, _):
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+    command = [GUARD, "policy", "history", "--store", url]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
+    assert len(said) == 2
+    newest, oldest = (line.split()[2] for line in said)
+    assert f"after {oldest}" in said[0]
+    shown = subprocess.run([*command, "--source", newest], capture_output=True, text=True, timeout=30, check=True).stdout
+    assert "squid" in shown
+    unknown = subprocess.run([*command, "--source", "0" * 16], capture_output=True, text=True, timeout=30)
+    assert (unknown.returncode, "found none" in unknown.stderr) == (2, True)
