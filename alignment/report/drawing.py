@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _ROW, _LEFT, _RIGHT = 720, 44, 230, 90
-_CURVE_WIDTH, _CURVE_HEIGHT, _MARGIN = 340, 180, 42
+_CURVE_WIDTH, _CURVE_HEIGHT, _MARGIN = 340, 180, 56
 
 
 @dataclass(frozen=True, slots=True)
