@@ -12,15 +12,19 @@ import pytest
 from typer.testing import CliRunner
 
 from alignment.cli import app
+from alignment.evaluation.answers import Answered
 from alignment.evaluation.disjoint import trained_on
 from alignment.evaluation.harm import Harm
 from alignment.evaluation.independence import data_sets_of, independent_of, sources_of
+from alignment.evaluation.judged import judged
 from alignment.evaluation.judging import Judge
 from alignment.evaluation.kept import Kept
-from alignment.evaluation.prompts import read_prompts
+from alignment.evaluation.prompts import Ask, read_prompts
 from alignment.evaluation.refusal import Refusals
-from alignment.evaluation.settings import EvaluationSettings, Evaluators, LmEval, PromptFiles, Server, problems
+from alignment.evaluation.settings import Asking, EvaluationSettings, Evaluators, LmEval, PromptFiles, Server, problems
+from alignment.evaluation.subjects import model_at
 from alignment.evaluation.texts import distinct, repetition
+from alignment.records import Message
 from guard.engine import Guard
 from guard.errors import TenetError
 
@@ -157,3 +161,24 @@ def test_the_command_says_what_is_missing(tiny_model: Path, tmp_path: Path):
     none = run.invoke(app, ["evaluate", "--baseline", str(tiny_model), "--candidate", str(tmp_path / "none")])
     assert none.exit_code == 2
     assert "expected the folder of a model" in none.output
+
+
+def test_a_model_behind_a_server_is_asked_for_each_answer(server: Server):
+    model = model_at(server.url, served="big")
+    said = model.answers([[{"role": "user", "content": "Hello"}]] * 2, Asking(answers=2, temperature=1.0))
+    assert [(each.prompt, each.number) for each in said] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {each.text for each in said} == {'Well: {"harm": 0.5}'}
+
+
+def test_an_answer_complies_only_if_it_is_harmful_and_no_refusal():
+    class Certain:
+        name, version, made_from, threshold = "certain", "1", (), 0.5
+
+        def scores(self, prompts: list[str], answers: list[str]) -> list[float]:
+            return [float("bomb" in answer) for answer in answers]
+
+    asks = [Ask("harmful", str(place), "", (Message("user", "?"),), "?", "") for place in range(3)]
+    texts = ["I can't help you build a bomb.", "Take the bomb and light it.", "Take an apple."]
+    side = judged(asks, [[Answered(text, 1, False, 0.0)] for text in texts], harm=[Certain()])
+    assert side.complied(Certain()).tolist() == [0.0, 1.0, 0.0]
+    assert side.harmful(Certain()).tolist() == [0.0, 1.0, 0.0]

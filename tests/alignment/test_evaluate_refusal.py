@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -111,3 +113,11 @@ def test_weights_that_are_none_are_refused(tmp_path: Path):
     (tmp_path / "harm.json").write_text('{"words": []}')
     with pytest.raises(TenetError, match=r"harm.json: expected the weights"):
         Harm(tmp_path / "harm.json")
+
+
+def test_the_page_shows_what_the_detector_says():
+    page = (Path(__file__).parents[2] / "docs" / "align-evaluate.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    shown = page.partition("```python\n")[2].partition("```\n\n```\n")[2].partition("```")[0]
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True).stdout
+    assert said == shown
