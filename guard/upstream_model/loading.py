@@ -61,7 +61,8 @@ def load(folder: Path, adapters: Sequence[Path] = ()) -> UpstreamModel:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(home), trust_remote_code=False, local_files_only=True)
+        in_gguf = {key: value for key, value in options.items() if key == "gguf_file"}
+        tokenizer = AutoTokenizer.from_pretrained(str(home), trust_remote_code=False, local_files_only=True, **in_gguf)
         model = AutoModelForCausalLM.from_pretrained(
             str(home), dtype=_dtype(), trust_remote_code=False, local_files_only=True, **options
         )
