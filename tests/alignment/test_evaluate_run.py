@@ -95,6 +95,10 @@ class Refusing:
         pass
 
 
+class Killed(BaseException):
+    """What nothing catches."""
+
+
 class Ending(LocalModel):
     """A model whose process ends at its third batch."""
 
@@ -103,7 +107,7 @@ class Ending(LocalModel):
     def answers(self, prompts: Sequence[Conversation], asking: Asking) -> list[Said]:
         self.asked += 1
         if self.asked == 3:
-            raise KeyboardInterrupt
+            raise Killed
         return super().answers(prompts, asking)
 
 
@@ -113,7 +117,7 @@ def test_a_run_that_was_ended_goes_on_and_finds_what_an_uninterrupted_one_finds(
     model = ModelSettings(path=str(tiny_model), dtype="float32")
     settings = settings_of(files, answers=2, temperature=1.0)
     whole = compare(Compared(LocalModel(model), LocalModel(model), policy), settings, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         compare(Compared(Ending(model), LocalModel(model), policy), settings, tmp_path / "ended")
     kept = tmp_path / "ended" / ANSWERS
     before = kept.read_bytes()
@@ -124,6 +128,7 @@ def test_a_run_that_was_ended_goes_on_and_finds_what_an_uninterrupted_one_finds(
     resumed = compare(Compared(second, LocalModel(model), policy), settings, tmp_path / "ended")
     assert figures(resumed) == figures(whole)
     assert kept.read_bytes().startswith(before)
+    assert all(json.loads(line)["key"] for line in kept.read_text().splitlines())
     assert read_evaluation(tmp_path / "ended").baseline == whole.baseline
     assert "baseline and candidate are the same model" in whole.warnings
 

@@ -45,6 +45,18 @@ def test_the_interval_turns_with_the_models():
     assert there.interval.low < 0 < there.value < there.interval.high
 
 
+def test_bounds_of_plain_rates_solve_the_score_equation_and_need_no_chance():
+    found = compared(*pairs(12, 3, 60), rate=True, seed=1, **HOW)
+    assert found == compared(*pairs(12, 3, 60), rate=True, seed=2, **HOW)
+    assert found.at_most is not None
+    shift = found.at_most  # the difference that is just not rejected: rates under it by maximising the likelihood on a grid
+    grid = np.linspace(1e-6, (1 - shift) / 2 - 1e-6, 200_001)
+    likelihood = 12 * np.log(grid + shift) + 3 * np.log(grid) + 45 * np.log(1 - 2 * grid - shift)
+    rarer = float(grid[likelihood.argmax()])
+    score = (9 - 60 * shift) / math.sqrt(60 * (2 * rarer + shift - shift**2))
+    assert score == pytest.approx(-1.6449, abs=1e-3)
+
+
 def test_few_prompts_have_a_value_and_no_interval():
     found = compared(np.zeros(FEW - 1), np.ones(FEW - 1), rate=True, **HOW)
     assert (found.value, found.interval, found.at_least) == (1.0, None, None)
