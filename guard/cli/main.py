@@ -15,7 +15,7 @@ from guard.cli.erasing import erase, subject
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
-from guard.cli.policies import backtest, diff, fmt, history, lint, schema, test
+from guard.cli.policies import backtest, diff, explain, fmt, history, lint, schema, test
 from guard.cli.sources import sources, trust
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
@@ -47,6 +47,7 @@ policy_app.command()(fmt)
 policy_app.command()(lint)
 policy_app.command()(test)
 policy_app.command()(diff)
+policy_app.command()(explain)
 policy_app.command()(backtest)
 policy_app.command()(history)
 

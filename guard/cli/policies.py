@@ -1,4 +1,4 @@
-"""`guard policy schema`, `fmt`, `lint`, `test`, `diff`, `backtest` and `history`: their arguments."""
+"""`guard policy schema`, `fmt`, `lint`, `test`, `diff`, `explain`, `backtest` and `history`: their arguments."""
 
 from __future__ import annotations
 
@@ -130,3 +130,19 @@ def history(
     from guard.cli.policy_history import show
 
     show(store, tenant, limit, source)
+
+
+def explain(
+    text: Annotated[str, typer.Argument(help="The text; - to read standard input.")],
+    policy: Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path.")] = "default",
+    stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")] = "input",
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="Whose words; as for guard check.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what every rule saw in a text, why it fires or does not, and what that took; exit status 1 if it is blocked."""
+    import sys
+
+    from guard.cli.explaining import explained
+
+    said = sys.stdin.read() if text == "-" else text
+    raise typer.Exit(EXIT_FOUND if explained(said, policy, stage, role, as_json=as_json) else 0)
