@@ -113,6 +113,10 @@ class _Source:
             for node in reversed(items(fields.get(about))):
                 if subject in (word(members(node), key) for key in ("id", "override")):
                     return node, _last_line(node)
+            for node in items(fields.get("include")) if about == "rules" else ():
+                prefix = word(members(node), "prefix")
+                if prefix and subject.startswith(prefix):
+                    return node, _last_line(node)
         elif about == "detectors":
             declared = members(fields.get(about)).get(subject)
             if declared is not None:

@@ -22,7 +22,7 @@ JsonSchema = dict[str, Any]
 
 def policy_schema(kinds: Mapping[str, Kind]) -> JsonSchema:
     """Return the schema of a policy file in which these kinds of detectors may be used."""
-    return _Writer(_PARTS, kinds).document(schema.POLICY, "A policy of Tenet")
+    return _Writer(_PARTS, kinds, places=True).document(schema.POLICY, "A policy of Tenet")
 
 
 def schema_of_tests(tests: Shape) -> JsonSchema:
@@ -52,7 +52,13 @@ _PARTS: Mapping[str, Shape] = {
 class _Writer:
     """Writes one document, and the parts that it refers to."""
 
-    def __init__(self, parts: Mapping[str, Shape], kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, parts: Mapping[str, Shape], kinds: Mapping[str, Kind], *, places: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            places: Whether `$(name)` may stand in place of a value.
+        """
+        self._places = places
         self._parts = parts
         self._kinds = kinds
         self._written: dict[str, JsonSchema] = {}
@@ -82,18 +88,18 @@ class _Writer:
     def _plain(self, shape: Shape) -> JsonSchema:
         match shape:
             case Text():
-                return _text(shape)
+                return self._or_place(_text(shape)) if shape.pattern else _text(shape)
             case Word():
                 meanings = [shape.meanings.get(word, "") for word in shape.choices]
-                return {"enum": list(shape.choices), **({"enumDescriptions": meanings} if any(meanings) else {})}
+                return self._or_place({"enum": list(shape.choices), **({"enumDescriptions": meanings} if any(meanings) else {})})
             case Number():
-                return _number(shape)
+                return self._or_place(_number(shape))
             case Truth():
-                return {"type": "boolean"}
+                return self._or_place({"type": "boolean"})
             case ListOf():
                 item = self.of(shape.item)
                 many = {"type": "array", "items": item, **({} if shape.empty else {"minItems": 1})}
-                return {"anyOf": [item, many]} if shape.single else many
+                return {"anyOf": [item, many]} if shape.single else self._or_place(many)
             case MapOf():
                 return {"type": "object", "propertyNames": self.of(shape.name), "additionalProperties": self.of(shape.item)}
             case Record():
@@ -104,6 +110,13 @@ class _Writer:
             case Anything():
                 return {}
         raise TypeError(f"no schema is known for {shape!r}")
+
+    def _or_place(self, plain: JsonSchema) -> JsonSchema:
+        """Return the schema of a value in whose place a parameter may stand."""
+        if not self._places:
+            return plain
+        self._written["place"] = _PLACE
+        return {"anyOf": [plain, {"$ref": "#/$defs/place"}]}
 
     def _record(self, record: Record) -> JsonSchema:
         required = [key for key, field in record.fields.items() if field.required]
@@ -178,6 +191,12 @@ def _says(key: str, *words: str) -> JsonSchema:
     return {"required": [key], "properties": {key: {"enum": list(words)}}}
 
 
+def _says_or_place(key: str, *words: str) -> JsonSchema:
+    """Return the same for a key in whose place a parameter may stand."""
+    return {"required": [key], "properties": {key: {"anyOf": [{"enum": list(words)}, _PLACE]}}}
+
+
+_PLACE: JsonSchema = {"type": "string", "pattern": r"^\$\([a-z][a-z0-9_]{0,31}\)$", "description": "a parameter of this file"}
 _OVERRIDES: JsonSchema = {"required": ["override"], "properties": {"override": {"const": True}}}
 
 
@@ -191,7 +210,7 @@ def _between_rule_keys() -> JsonSchema:
             {"if": {"required": ["disable"]}, "then": alone},
             {"if": {**_says("action", "allow"), "required": ["id", "action"]}, "then": {"required": ["overrides"]}},
             *(
-                {"if": {"required": [key, "action"]}, "then": _says("action", *actions)}
+                {"if": {"required": [key, "action"]}, "then": _says_or_place("action", *actions)}
                 for key, actions in schema.ONLY_WITH_ACTIONS.items()
             ),
         ],

@@ -1,4 +1,4 @@
-"""Load a policy: read its file and those that it extends, check, merge, build."""
+"""Load a policy: read its file, those that it extends and the packs that it includes, check, merge, build."""
 
 from __future__ import annotations
 
@@ -6,36 +6,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import guard
 from guard.errors import PolicyError, Problem
 from guard.policy.build import build
 from guard.policy.digest import digest
-from guard.policy.merge import Layer, items, merge, word
+from guard.policy.including import check_included, fitted, pack_file, packs, policies_folder, prefixed
+from guard.policy.merge import Layer, items, members, merge, word
 from guard.policy.model import Kind, Policy
 from guard.policy.node import Node
+from guard.policy.parameters import declared, filled_in, values_of
 from guard.policy.schema import POLICY
 from guard.policy.shapes import did_you_mean
 from guard.policy.yaml_source import read, read_file
 
 MAX_CHAIN = 8
-"""How many files may extend one another in a row."""
+"""How many files may extend or include one another in a row."""
+MAX_FILES = 200
+"""How many files, one counted as often as it is included with other values, may make up a policy."""
 
 
 def load(source: str | Path, kinds: Mapping[str, Kind]) -> Policy:
     """Return the policy in a file, with its bases merged in.
 
     Args:
-        source: A shipped policy's name, or a path: a text that contains `/` or ends in `.yaml`, or a `Path`.
+        source: The name of a shipped policy or pack, or a path: a text that contains `/` or ends in `.yaml`, or a `Path`. A pack
+            by itself has the defaults of its parameters.
         kinds: What may stand behind `use:`.
 
     Raises:
         PolicyError: With every mistake that could be found, in this file and in those that it extends.
     """
-    path = _resolve(source, Path())
+    path = _resolve(source, Path()) or packs().get(str(source))
     if path is None:
         raise PolicyError([_unknown(str(source), Node(None, str(source), 0, 0))])
     where = str(source) if isinstance(source, Path) or _is_path(source) else str(path)
-    reading = _Reading()
+    reading = _Reading(path.parent.resolve())
     reading.add_file(path, where, ())
     return _finish(reading, kinds, path.stem)
 
@@ -52,34 +56,49 @@ def loads(text: str, kinds: Mapping[str, Kind], name: str = "<policy>", director
     Raises:
         PolicyError: As `load`.
     """
-    reading = _Reading()
+    reading = _Reading((directory or Path()).resolve())
     reading.add_text(text, name, directory or Path())
     return _finish(reading, kinds, name)
 
 
 def shipped() -> dict[str, Path]:
     """Return the policies that come with Tenet, by name."""
-    folder = Path(guard.__file__).parent.parent / "policies"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.stem.endswith("_test")}
+    return {path.stem: path for path in sorted(policies_folder().glob("*.yaml")) if not path.stem.endswith("_test")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """How a file is taken in: as a pack, with which values and under which prefix."""
+
+    key: str
+    given: Node | None = None
+    prefix: str = ""
+    included: bool = True
 
 
 @dataclass(slots=True)
 class _Reading:
-    """The files read so far, bases before what extends them."""
+    """The files read so far, bases and packs before what builds upon them.
 
+    Attributes:
+        root: Below which included files must lie.
+    """
+
+    root: Path
     problems: list[Problem] = field(default_factory=list)
     layers: dict[str, Layer] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
 
-    def add_file(self, path: Path, where: str, chain: tuple[str, ...]) -> None:
+    def add_file(self, path: Path, where: str, chain: tuple[str, ...], taken: _Taken | None = None) -> None:
         key = str(path.resolve())
         try:
             document = read_file(path, where)
         except PolicyError as error:
             self.problems.extend(error.problems)
             return
-        self._add(document, key, path.parent, (*chain, key))
-        self.sources.append(str(path.absolute()))
+        self._add(document, taken or _Taken(key, included=False), path.parent, (*chain, key))
+        if str(path.absolute()) not in self.sources:
+            self.sources.append(str(path.absolute()))
 
     def add_text(self, text: str, where: str, directory: Path) -> None:
         try:
@@ -87,17 +106,47 @@ class _Reading:
         except PolicyError as error:
             self.problems.extend(error.problems)
             return
-        self._add(document, where, directory, (where,))
+        self._add(document, _Taken(where, included=False), directory, (where,))
 
-    def _add(self, document: Node, key: str, directory: Path, chain: tuple[str, ...]) -> None:
+    def _add(self, document: Node, taken: _Taken, directory: Path, chain: tuple[str, ...]) -> None:
+        parameters = declared(document, self.problems)
+        values = values_of(parameters or {}, taken.given, self.problems)
+        if parameters is not None:
+            document = fitted(document, filled_in(document, values, self.problems))
         checked = POLICY.check(document, self.problems)
-        layer = Layer(key, directory, checked)
+        if taken.included:
+            check_included(checked, self.problems)
+        layer = Layer(taken.key, directory, prefixed(checked, taken.prefix), included=taken.included)
         bases: set[str] = set()
-        for node in items(layer.fields.get("extends")):
-            base = self._base(node, directory, chain)
-            if base is not None:
-                bases |= {base.key, *base.inherits}
-        self.layers[key] = replace(layer, inherits=frozenset(bases))
+        for node in items(layer.fields.get("extends")) if not taken.included else ():
+            bases |= _with_its_own(self._base(node, directory, chain))
+        for node in items(layer.fields.get("include")):
+            bases |= _with_its_own(self._pack(members(node), directory, chain, taken.prefix))
+        self.layers[taken.key] = replace(layer, inherits=frozenset(bases))
+
+    def _pack(self, fields: dict[str, Node], directory: Path, chain: tuple[str, ...], outer: str) -> Layer | None:
+        """Read what an entry of `include` names, unless it has been read with the same values and prefix."""
+        node = fields.get("pack")
+        if node is None or not isinstance(node.value, str):
+            return None
+        path = pack_file(node, directory, self.root, self.problems)
+        if path is None:
+            return None
+        given, prefix = fields.get("with"), outer + word(fields, "prefix")
+        key = f"{path.resolve()}#{prefix}#{given.plain if given is not None and isinstance(given.value, dict) else {}}"
+        if str(path.resolve()) in chain or len(chain) >= MAX_CHAIN:
+            self._too_far(node, str(path.resolve()), chain, "include")
+            return None
+        if len(self.layers) >= MAX_FILES:
+            self.problems.append(node.problem(f"at most {MAX_FILES} files in a policy", "more"))
+            return None
+        if key not in self.layers:
+            self.add_file(path, _shown(path), chain, _Taken(key, given, prefix))
+        return self.layers.get(key)
+
+    def _too_far(self, node: Node, key: str, chain: tuple[str, ...], verb: str) -> None:
+        expected = f"a file that does not {verb} this one" if key in chain else f"at most {MAX_CHAIN} files in a row"
+        self.problems.append(node.problem(expected, " → ".join(Path(each).name for each in (*chain, key))))
 
     def _base(self, node: Node, directory: Path, chain: tuple[str, ...]) -> Layer | None:
         """Read what an entry of `extends` names, unless it has been read."""
@@ -109,8 +158,7 @@ class _Reading:
             return None
         key = str(path.resolve())
         if key in chain or len(chain) >= MAX_CHAIN:
-            expected = "a policy that does not extend this one" if key in chain else f"at most {MAX_CHAIN} policies in a row"
-            self.problems.append(node.problem(expected, " → ".join(Path(each).name for each in (*chain, key))))
+            self._too_far(node, key, chain, "extend")
             return None
         if key not in self.layers:
             if not path.is_file():
@@ -129,6 +177,15 @@ def _finish(reading: _Reading, kinds: Mapping[str, Kind], fallback: str) -> Poli
         )
     named = replace(policy, name=word(layers[-1].fields, "name") or fallback, sources=tuple(reading.sources))
     return replace(named, digest=digest(named, {}))
+
+
+def _with_its_own(layer: Layer | None) -> set[str]:
+    return set() if layer is None else {layer.key, *layer.inherits}
+
+
+def _shown(path: Path) -> str:
+    """Return how messages name a file: relative to the working directory where it lies below that."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _is_path(source: str) -> bool:

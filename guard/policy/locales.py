@@ -45,7 +45,7 @@ def default_of(texts: Localised) -> str:
 
 @lru_cache(maxsize=256)
 def _accepted(header: str) -> tuple[str, ...]:
-    """Return the languages of an `Accept-Language` (RFC 9110, section 12.5.4), the most wanted first; unreadable ones left out."""
+    """Return the languages of an `Accept-Language` (RFC 9110, section 12.5.4) that can be read, the most wanted first."""
     ranges = []
     for index, part in enumerate(header[:_LONGEST_HEADER].split(",")):
         match = _RANGE.fullmatch(part)

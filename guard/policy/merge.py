@@ -12,6 +12,7 @@ from pathlib import Path
 
 from guard.errors import Problem
 from guard.policy.node import Invalid, Node, quoted
+from guard.policy.schema import ONLY_WITH_ACTIONS
 from guard.policy.shapes import did_you_mean
 
 Fields = dict[str, Node]
@@ -24,13 +25,15 @@ class Layer:
     Attributes:
         key: What tells it from other files.
         directory: What relative paths in it are relative to.
-        inherits: The keys of the files that it extends, directly or not.
+        inherits: The keys of the files that it extends or includes, directly or not.
+        included: Whether it is a pack, so that what it says of the policy as a whole does not count.
     """
 
     key: str
     directory: Path
     document: Node
     inherits: frozenset[str] = frozenset()
+    included: bool = False
 
     @property
     def fields(self) -> Fields:
@@ -90,7 +93,8 @@ def merge(layers: list[Layer], problems: list[Problem]) -> Merged:
         for node in items(layer.fields.get("rules")):
             _add_rule(merged, layer, node, problems)
         for section in ("defaults", "routes", "limits", "store"):
-            merged.settings.setdefault(section, {}).update(members(layer.fields.get(section)))
+            if not layer.included:
+                merged.settings.setdefault(section, {}).update(members(layer.fields.get(section)))
         _add_mapped(merged, layer, problems)
         merged.categories.extend(items(layer.fields.get("categories")))
         merged.messages.extend(node for key, node in members(layer.fields.get("defaults")).items() if key == "message")
@@ -122,6 +126,8 @@ def is_true(fields: Mapping[str, Node], key: str) -> bool:
 def _add_principles(merged: Merged, layer: Layer, problems: list[Problem]) -> None:
     for node in items(layer.fields.get("principles")):
         name = word(members(node), "id")
+        if name in merged.principles and _shared(merged.principles[name], layer, node):
+            continue
         if name in merged.principles:
             problems.append(_again(members(node)["id"], name, merged.principles[name], "give it another id"))
         elif name:
@@ -134,11 +140,24 @@ def _add_detectors(merged: Merged, layer: Layer, problems: list[Problem]) -> Non
         known = merged.detectors.get(name)
         if is_true(fields, "override"):
             _override_detector(merged, layer, name, node, problems)
+        elif known is not None and _shared(known, layer, node):
+            continue
         elif known is not None:
             hint = "give it another name, or say `override: true`" if _inherited(known, layer) else "give it another name"
             problems.append(_again(node, name, known, hint))
         else:
             merged.detectors[name] = Draft(name, layer, node, dict(fields), dict(node.keys))
+
+
+def _shared(known: Draft, layer: Layer, node: Node) -> bool:
+    """Return whether a detector or a principle stands there already in the same words, one of the two in a pack."""
+    if not (layer.included or known.layer.included):
+        return False
+    first = {name: each.plain for name, each in known.fields.items()}
+    relative = layer.directory != known.layer.directory and any(
+        isinstance(value, str) and ("/" in value or "." in value) for value in first.values()
+    )
+    return first == node.plain and (not relative or "id" in first)
 
 
 def _override_detector(merged: Merged, layer: Layer, name: str, node: Node, problems: list[Problem]) -> None:
@@ -208,6 +227,7 @@ def _override_rule(merged: Merged, layer: Layer, node: Node, name: str, problems
     if known is not None:
         changes = {key: value for key, value in members(node).items() if key != "override"}
         replaced = {key for group in _ALTERNATIVES if not group.isdisjoint(changes) for key in group}
+        replaced |= {key for key, actions in ONLY_WITH_ACTIONS.items() if word(changes, "action") not in ("", *actions)}
         replaced |= _READINGS - _DETECTING if not _DETECTING.isdisjoint(changes) else set()
         replaced |= _READINGS if not (_READINGS - _DETECTING).isdisjoint(changes) else set()
         known.fields = {**{key: value for key, value in known.fields.items() if key not in replaced}, **changes}

@@ -19,6 +19,8 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("The file", schema.POLICY),
+    Section("`include`", schema.INCLUDE, "[packs.md](packs.md) says more."),
+    Section("`parameters`", schema.PARAMETER, "Each under its name."),
     Section("A principle", schema.PRINCIPLE),
     Section("A detector", schema.DETECTOR),
     Section(

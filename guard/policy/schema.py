@@ -363,6 +363,31 @@ LIMITS = Record(
     }
 )
 
+INCLUDE = Record(
+    {
+        "pack": Field(Text("a shipped pack's name or a path", r"[^\x00-\x1f\x7f]+", 1_000), "what is included", required=True),
+        "with": Field(Record({}, open=True), "values of its parameters, by name"),
+        "prefix": Field(
+            Text("letters, digits, `-`, `_` and `.`, at most 32", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}"),
+            "what stands before the ids of its rules",
+        ),
+    },
+    word="pack",
+)
+
+PARAMETER = Record(
+    {
+        "type": Field(Word(("number", "integer", "string", "boolean", "strings")), "what its values are", required=True),
+        "default": Field(Anything(), "its value where nobody gives one", required=True),
+        "choices": Field(ListOf(Text(), empty=False), "the only values that it may have"),
+        "minimum": Field(Number(), "the lowest number that it may be"),
+        "maximum": Field(Number(), "the highest number that it may be"),
+        "description": Field(Text(), "what it is for"),
+    }
+)
+
+PARAMETERS = MapOf(Text("a name (small letters, digits and `_`)", r"[a-z][a-z0-9_]{0,31}"), PARAMETER)
+
 POLICY = Record(
     {
         "version": Field(Number(1, 1, integer=True), "the version of this language: 1", required=True),
@@ -373,6 +398,8 @@ POLICY = Record(
         "extends": Field(
             ListOf(Text("a shipped policy's name or a path", r"[^\x00-\x1f\x7f]+", 1_000), single=True), "policies it builds upon"
         ),
+        "include": Field(ListOf(INCLUDE, single=True), "packs of rules that it takes in"),
+        "parameters": Field(PARAMETERS, "what whoever includes this file may say, put in place of `$(name)`"),
         "categories": Field(ListOf(OWN_CATEGORY), "categories of the policy's own"),
         "principles": Field(ListOf(PRINCIPLE), "the constitution"),
         "detectors": Field(MapOf(ID, DETECTOR), "what looks at the texts, by name"),
@@ -383,7 +410,7 @@ POLICY = Record(
         "limits": Field(LIMITS, "sizes beyond which a message is refused"),
         "store": Field(STORE, "what is kept of exchanges, where there is a store"),
     },
-    later={"schedule": "use a rule's `schedule`", "include": "use `extends`"},
+    later={"schedule": "use a rule's `schedule`"},
 )
 
 _OPTION_SHAPES: Mapping[str, Shape] = {

@@ -61,7 +61,7 @@ BROKEN = [
     ("a version in quotes", 'version: "1"', 1, "version", "1", "without quotes: 1"),
     ("an unknown key", HEAD + "rulez: []", 9, "rulez", "a known key", "did you mean `rules`?"),
     ("a schedule of the whole policy", HEAD + "schedule: none", 9, "schedule", "a key that this version has", "use a rule's `schedule`"),
-    ("include", HEAD + "include: other", 9, "include", "a key that this version has", "use `extends`"),
+    ("an unknown pack", HEAD + "include: other", 9, "include", "the name of a shipped pack, or a path", "shipped: "),
     ("an unknown base", HEAD + "extends: defualt", 9, "extends", "the name of a shipped policy", "did you mean `default`?"),
     ("a missing base", HEAD + "extends: ./nowhere.yaml", 9, "extends", "a policy file that exists", "nowhere.yaml"),
     ("a base that is no text", HEAD + "extends: [7]", 9, "extends[0]", "a shipped policy's name", 'put it in quotes: "7"'),

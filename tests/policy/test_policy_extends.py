@@ -130,7 +130,7 @@ def test_a_sibling_is_not_inherited_from(folder: Path) -> None:
 def test_a_cycle_is_refused_with_its_chain(folder: Path) -> None:
     (folder / "base.yaml").write_text("version: 1\nextends: ./child.yaml")
     said = _refused(folder, "")
-    assert said.endswith("expected a policy that does not extend this one, got child.yaml → base.yaml → child.yaml")
+    assert said.endswith("expected a file that does not extend this one, got child.yaml → base.yaml → child.yaml")
 
 
 def test_a_chain_of_more_than_eight_is_refused(folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_chain_of_more_than_eight_is_refused(folder: Path) -> None:
         (folder / f"p{number}.yaml").write_text(f"version: 1\nextends: ./p{number - 1}.yaml")
     (folder / "p0.yaml").write_text("version: 1")
     assert load(folder / "p7.yaml", KINDS).name == "p7"
-    with pytest.raises(PolicyError, match="at most 8 policies in a row"):
+    with pytest.raises(PolicyError, match="at most 8 files in a row"):
         load(folder / "p8.yaml", KINDS)
 
 

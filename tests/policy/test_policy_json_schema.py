@@ -34,7 +34,7 @@ OWN = jsonschema.Draft202012Validator(policy_schema(KINDS))
 FILES = jsonschema.Draft202012Validator(schema_of_tests(TESTS))
 
 BY_MEANING = {
-    *("an unknown base", "a missing base", "an unknown detector", "an undeclared kind", "an unknown category"),
+    *("an unknown pack", "an unknown base", "a missing base", "an unknown detector", "an undeclared kind", "an unknown category"),
     *("an unknown group", "an unknown principle", "an unknown overridden rule", "an exception to itself"),
     *("an unknown inherited rule", "the same id twice", "a bad pattern", "a missing file", "overriding nothing"),
     *("a mapped route twice", "a principle twice", "an unknown variable", "a condition of another type"),
@@ -142,7 +142,7 @@ def test_a_detector_has_the_options_of_its_kind(detector: str, fits: bool) -> No
 def test_editors_are_told_what_kinds_actions_and_keys_mean_and_which_categories_there_are() -> None:
     schema = POLICIES.schema
     rule = schema["$defs"]["rule"]["properties"]
-    assert rule["action"]["enumDescriptions"] == list(ACTIONS.values())
+    assert rule["action"]["anyOf"][0]["enumDescriptions"] == list(ACTIONS.values())
     assert set(schema["$defs"]["category"]["anyOf"][0]["enum"]) >= {*KNOWN, "secret/*"}
     bare, whole = schema["$defs"]["detector"]["anyOf"]
     assert dict(zip(whole["properties"]["use"]["enum"], whole["properties"]["use"]["enumDescriptions"], strict=True)) == {
