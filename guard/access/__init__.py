@@ -4,6 +4,7 @@ credentials.py  find the key in a request, and take it out, so that it never rea
 routes.py       which roles a route needs
 book.py         what is known of keys, read from the store off the request's path
 backoff.py      how long somebody has to wait who shows keys that are none
+refusals.py     what the audit is told of keys that did not do
 access.py       `Access`: all of it together
 """
 

@@ -14,6 +14,7 @@ from guard import asgi
 from guard.access.backoff import Backoff, network_of
 from guard.access.book import KeyBook
 from guard.access.credentials import Credentials, credentials, key_in_query
+from guard.access.refusals import Refusals
 from guard.access.routes import Need, need_of
 from guard.asgi import Receive, Scope, Send
 from guard.errors import StoreError, StoreUnavailable
@@ -39,6 +40,10 @@ KEYLESS = "guard.keyless"
 _HOW = "send it as x-guard-key, or as Authorization: Bearer"
 _UNKNOWN = "this key is none of this server's"
 _MAKE = "make one with `guard keys create`"
+_OF_KEYS = frozenset(
+    ("key_in_address", "several_keys", "invalid_key", "too_many_attempts", "insufficient_role", "key_expired", "key_revoked")
+)
+"""Codes of refusals that the audit tells: somebody showed a key, and it did not do."""
 _TOKEN_DOES = ("missing_key", "not_local")
 """Codes of refusals that an exchange's own token makes up for."""
 
@@ -48,13 +53,15 @@ class Refusal(Exception):
 
     Attributes:
         retry_after: Seconds after which another attempt may succeed; 0 where none will.
+        key: The key that was shown, where it is one.
     """
 
-    def __init__(self, status: int, code: str, message: str, retry_after: float = 0.0) -> None:
+    def __init__(self, status: int, code: str, message: str, retry_after: float = 0.0, *, key: StoredKey | None = None) -> None:
         self.status = status
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.key = key
         super().__init__(message)
 
 
@@ -87,12 +94,15 @@ class Access:
         self._public = public
         self._replaces = replaces
         self._backoff = Backoff()
+        self._refusals = Refusals(keys.note_refused) if keys is not None else None
         self._noted: dict[str, float] = {}
         self._exist = False
         self._asked = -math.inf
 
     def close(self) -> None:
         """Stop reading keys."""
+        if self._refusals is not None:
+            self._refusals.flush()
         if self._book is not None:
             self._book.close()
 
@@ -102,6 +112,8 @@ class Access:
             return await self._admitted(scope)
         except Refusal as refusal:
             self.counts[refusal.code] += 1
+            if self._refusals is not None and refusal.code in _OF_KEYS:
+                self._refusals.count(refusal.key, refusal.code)
             await _answer(refusal, scope, receive, send)
             return None
 
@@ -130,7 +142,7 @@ class Access:
         stored = await self._identified(key, scope)
         if (required or need.own) and not holds(stored.roles, need.roles):
             message = f"this key has the roles {', '.join(stored.roles)}; this needs {' or '.join(need.roles)}"
-            raise Refusal(403, "insufficient_role", message)
+            raise Refusal(403, "insufficient_role", message, key=stored)
         return Caller(stored.tenant, stored.id, "", stored.roles)
 
     def _shown_key(self, shown: Credentials, *, required: bool) -> str:
@@ -176,7 +188,7 @@ class Access:
             raise self._refused(names, _UNKNOWN)
         state = stored.state().value
         if state != "active":
-            raise Refusal(401, f"key_{state}", f"this key is {state}; {_MAKE}")
+            raise Refusal(401, f"key_{state}", f"this key is {state}; {_MAKE}", key=stored)
         self.counts["accepted"] += 1
         self._note(stored.id)
         return stored

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row
 
 from guard.store.audit_chain import SHARED, Chain
-from guard.store.audit_events import Event, Note, is_word, note_of
+from guard.store.audit_events import Event, Note, is_word, note_of, shaped
 from guard.store.audit_keys import AuditKeys, audit_keys
 from guard.store.audit_others import OtherHeads
 from guard.store.connecting import writing
@@ -151,8 +151,4 @@ def note_decision(tenant: str, actor: str, exchange_id: str, stage: str, decisio
     note = partial(note_of, Event.DECISION, stage=stage, action=decision.action.word, rules=rules[:100])
     known = {"policy": decision.policy} if is_word(decision.policy) else {}
     cut = {"more": more} if more else {}
-    return note(by=_shaped(actor), about=_shaped(exchange_id), tenant=_shaped(tenant), **known, **cut)
-
-
-def _shaped(text: str) -> str:
-    return text if is_word(text) else ""
+    return note(by=shaped(actor), about=shaped(exchange_id), tenant=shaped(tenant), **known, **cut)

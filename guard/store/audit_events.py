@@ -32,6 +32,7 @@ class Event(StrEnum):
     POLICY_CHANGED = "policy.changed"
     KEY_CREATED = "key.created"
     KEY_USED = "key.used"
+    KEY_REFUSED = "key.refused"
     KEY_REVOKED = "key.revoked"
     EXPORT = "export"
     IMPORT = "import"
@@ -96,9 +97,17 @@ FIELDS: Mapping[Event, Mapping[str, _Check]] = {
     Event.POLICY_CHANGED: {"previous": _WORD_VALUE, "kind": _WORD_VALUE},
     Event.KEY_CREATED: {"roles": _WORDS, "expires": _NUMBER},
     Event.KEY_USED: {"scope": _WORD_VALUE},
+    Event.KEY_REFUSED: {"reason": _WORD_VALUE, "count": _NUMBER},
     Event.KEY_REVOKED: {},
     Event.EXPORT: {"what": _WORD_VALUE, "format": _WORD_VALUE, "digest": _WORD_VALUE, "rows": _COUNTS},
-    Event.IMPORT: {"what": _WORD_VALUE, "format": _WORD_VALUE, "digest": _WORD_VALUE, "taken": _NUMBER, "refused": _NUMBER},
+    Event.IMPORT: {
+        "state": _WORD_VALUE,
+        "what": _WORD_VALUE,
+        "format": _WORD_VALUE,
+        "digest": _WORD_VALUE,
+        "taken": _NUMBER,
+        "refused": _NUMBER,
+    },
     Event.LABEL_CHANGED: {"exchange": _WORD_VALUE, "verdict": _WORD_VALUE, "category": _WORD_VALUE, "replaces": _WORD_VALUE},
     Event.FEEDBACK_CHANGED: {"exchange": _WORD_VALUE, "status": _WORD_VALUE, "kind": _WORD_VALUE},
     Event.ERASURE: {"state": _WORD_VALUE, "rows": _COUNTS},
@@ -155,6 +164,11 @@ def note_of(event: Event | str, *, by: str = "", about: str = "", tenant: str = 
 def is_word(text: str) -> bool:
     """Return whether a text has the shape that the audit takes."""
     return _is_word(text)
+
+
+def shaped(text: str) -> str:
+    """Return a text that has the shape that the audit takes; empty for any other."""
+    return text if _is_word(text) else ""
 
 
 def written(details: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from guard.store.audit_faults import Fault, Report
 from guard.store.audit_keys import AUDIT_KEY_VARIABLE, AuditKeys
 from guard.store.audit_walking import Walk
 from guard.store.connecting import reading
-from guard.store.schema import audit, audit_heads
+from guard.store.schema import audit, audit_heads, exchanges
 
 if TYPE_CHECKING:
     from guard.store.store import Store
@@ -71,6 +71,7 @@ class _Verification:
         for writer in sorted(self._heads.keys() - found):
             self._report.chains += 1
             self._check_head(Walk(writer, self._keys, self._bases.get(writer, Head()), self._report))
+        self._check_exchanges(found | self._heads.keys())
         if exported is not None:
             self._claims.add_heads(exported.heads, "the head that was kept elsewhere")
         self._claims.check()
@@ -128,6 +129,12 @@ class _Verification:
             )
         elif head["hash"] not in walk.hashes or (walk.key is not None and head["signer"] != walk.key):
             self._report.add("head", walk.writer, walk.sequence, "a head with the hash of the last entry", "another")
+
+    def _check_exchanges(self, chains: set[str]) -> None:
+        """Whoever wrote exchanges noted their decisions too, and the last entry of a chain is never pruned."""
+        wanted = select(exchanges.c.writer).where(exchanges.c.writer != "").distinct()
+        for writer in sorted(set(self._connection.execute(wanted).scalars()) - chains):
+            self._report.add("missing", writer, 0, "a chain, as there are exchanges that this writer wrote", "none")
 
     def _check_vouched(self, walk: Walk) -> None:
         """What is signed with the store's own key, which lies beside it, holds only where an outside key vouches for it."""

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, select, tuple_, 
 
 from guard.errors import StoreUnavailable
 from guard.store import schema
+from guard.store.audit_events import shaped
 from guard.store.belonging import Kind, Whose, belonging, linked_tables
 from guard.store.connecting import reading, shown, translated, writing
 from guard.store.tombstones import Digest, alone, bury, tombstone, tombstone_id
@@ -62,16 +63,19 @@ def erase(store: Store, whose: Whose, *, actor: str = "") -> Erased:
     with writing(store.engine) as connection:
         alone(connection)
         bury(connection, store.pseudonym, things, actor)
-    store.audit.note_command("erasure", by=actor, about=number, tenant=whose.tenant, state="begun")
+        found = {table.name: _count(connection, table, whose) for table in _TABLES}  # a server may be quicker than this
+    store.audit.note_command("erasure", by=actor, about=number, tenant=shaped(whose.tenant), state="begun")
     rows = Counter(dict.fromkeys((table.name for table in _TABLES), 0))
     for removed in _remove_exchanges(store, whose, actor):
         rows.update(removed)
-    for table in _TABLES:
+    for table in (each for each in _TABLES if each is not _EXCHANGES):
         rows[table.name] += _remove_in_steps(store.engine, table, whose)
+    rows.update(_remove_rest(store, whose, actor))
+    rows = Counter({name: max(count, found[name]) for name, count in rows.items()})
     total = Counter(before or {}) + rows
     with writing(store.engine) as connection:
         connection.execute(update(schema.erasures).where(schema.erasures.c.id == number).values(removed=dict(total)))
-    store.audit.note_command("erasure", by=actor, about=number, tenant=whose.tenant, state="done", rows=dict(rows))
+    store.audit.note_command("erasure", by=actor, about=number, tenant=shaped(whose.tenant), state="done", rows=dict(rows))
     wipe(store.engine)
     return Erased(number, dict(rows), repeated=before is not None)
 
@@ -95,10 +99,14 @@ def remove_at_once(connection: Connection, digest: Digest, whose: Whose, actor: 
 def wipe(engine: Engine) -> None:
     """Have nothing of what was removed left in a SQLite file or its log: the pages are overwritten, and the log is emptied.
 
+    PostgreSQL frees the place of removed rows; what lies there until it is used again, only who has the server's files can see.
+
     Raises:
         StoreUnavailable: Where the log could not be emptied, as somebody keeps reading.
     """
     if engine.dialect.name != "sqlite":
+        with translated(engine.url), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"VACUUM {', '.join(table.name for table in _TABLES)}")
         return
     with translated(engine.url), engine.connect() as connection:
         raw = connection.connection.driver_connection
@@ -124,6 +132,13 @@ def _remove_exchanges(store: Store, whose: Whose, actor: str) -> Iterator[dict[s
         yield removed
         if removed[_EXCHANGES.name] < _STEP:
             return
+
+
+def _remove_rest(store: Store, whose: Whose, actor: str) -> dict[str, int]:
+    """Remove what came meanwhile, an exchange together with all that hangs on it."""
+    with writing(store.engine) as connection:
+        alone(connection)
+        return remove_at_once(connection, store.pseudonym, whose, actor)
 
 
 def _remove_in_steps(engine: Engine, table: Table, whose: Whose) -> int:

@@ -186,6 +186,17 @@ class Keys:
         """Have it written some time soon that a key was used now; never waits."""
         self._store.writer.put(self._sink, (key_id, now()))
 
+    def note_refused(self, key: StoredKey | None, reason: str, count: int = 1) -> None:
+        """Have the audit say some time soon that attempts with a key were refused; never waits.
+
+        Args:
+            key: None where what was shown is none of this store's.
+            reason: A word.
+            count: How many attempts.
+        """
+        about, tenant = (key.id, key.tenant) if key is not None else ("", "")
+        self._store.audit.note(Event.KEY_REFUSED, by=about, about=about, tenant=tenant, reason=reason, count=count)
+
     def _made(self, tenant: str, roles: Iterable[str], name: str, expires: int | None, created_by: str) -> NewKey:
         held = tuple(dict.fromkeys(roles))
         _check(tenant, held, name)
@@ -214,8 +225,14 @@ class _UseSink(Sink[tuple[str, int]]):
         later = or_(_TABLE.c.used.is_(None), _TABLE.c.used < at)
         statement = update(_TABLE).where(_TABLE.c.id == bindparam("key"), later).values(used=at)
         connection.execute(statement, [{"key": key, "at": used} for key, used in sorted(payloads)])
-        used_now = dict.fromkeys(key for key, _ in payloads)
-        self._audit.append(connection, [note_of(Event.KEY_USED, by=key, about=key) for key in used_now])
+        used_now = list(dict.fromkeys(key for key, _ in payloads))
+        whose = {
+            row.id: row.tenant
+            for row in connection.execute(select(_TABLE.c.id, _TABLE.c.tenant).where(_TABLE.c.id.in_(used_now)))
+        }
+        self._audit.append(
+            connection, [note_of(Event.KEY_USED, by=key, about=key, tenant=whose.get(key, "")) for key in used_now]
+        )
         return [None] * len(payloads)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Column, Table, select, union_all
 
 from guard.errors import StoreError
 from guard.store import schema
+from guard.store.audit_events import shaped
 from guard.store.belonging import Kind, Whose, belonging, linked_tables
 from guard.store.connecting import reading
 
@@ -49,8 +50,13 @@ def records_of(store: Store, tenant: str, subject: str) -> Iterator[tuple[str, d
                 yield table.name, {column.name: _readable(store, table, column, row[column.name]) for column in table.columns}
 
 
-def write_person(store: Store, tenant: str, subject: str, out: Path) -> dict[str, int]:
+def write_person(store: Store, tenant: str, subject: str, out: Path, *, actor: str = "") -> dict[str, int]:
     """Write `records_of` into a new folder: a file of JSON lines for each table that has some, and a page that explains them.
+
+    The audit says so before the folder is there; where it cannot, nothing is handed out.
+
+    Args:
+        actor: Who asks, for the audit.
 
     Returns:
         How many rows of each table were written.
@@ -65,6 +71,7 @@ def write_person(store: Store, tenant: str, subject: str, out: Path) -> dict[str
         partial.mkdir(mode=0o700)
         counted = _write(store, tenant, subject, partial)
         (partial / "README.md").write_text(_page(counted), encoding="utf-8")
+        store.audit.note_command("export", by=actor, tenant=shaped(tenant), what="subject", format="jsonl", rows=counted)
         partial.rename(out)
     except OSError as error:
         raise StoreError(f"{out}: cannot be written: {error.strerror}") from error

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, case, select, update
 
 from guard.errors import StoreError
 from guard.store import schema
+from guard.store.audit_events import Event, Note, note_of, shaped
 from guard.store.feedback import KeyUsedOtherwise, digests
 from guard.store.identity import new_id, now
 from guard.store.outbox import Happening, enqueue
@@ -212,6 +213,7 @@ class _PostSink(Sink[list[_Post]]):
         dialect = store.engine.dialect.name
         self._insert = insert_new(_TABLE, dialect)
         self._source = insert_or_change(schema.sources, dialect, _changed_source)
+        self._audit = store.audit
 
     def write(self, connection: Connection, payloads: Sequence[list[_Post]]) -> Sequence[list[PostResult]]:
         posts = [post for payload in payloads for post in payload]
@@ -253,9 +255,16 @@ class _PostSink(Sink[list[_Post]]):
             if note.source or note.subject:
                 mine = (_TABLE.c.tenant == tenant, whose, _TABLE.c.status == "new", _TABLE.c.source_kind == note.kind)
                 connection.execute(update(_TABLE).where(*mine).values(status="flagged"))
+            self._audit.append(connection, [_flagged(tenant, note.source)])
 
 
 _UNKNOWN = "there is no such exchange; one that was answered a moment ago by another process is known with its own token"
+
+
+def _flagged(tenant: str, source: str) -> Note:
+    """Return what the audit says of a source that is flagged, and its feedback with it."""
+    about = shaped(source)
+    return note_of(Event.FEEDBACK_CHANGED, by="server", about=about, tenant=shaped(tenant), kind="source", status="flagged")
 
 
 def _changed_source(new: Any) -> dict[str, Any]:  # noqa: ANN401 - the row to be inserted, as columns

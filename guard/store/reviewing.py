@@ -9,6 +9,8 @@ from sqlalchemy import insert, select, update
 
 from guard.errors import StoreError
 from guard.store import schema
+from guard.store.audit import operator
+from guard.store.audit_events import Event, Note, note_of, shaped
 from guard.store.connecting import reading, writing
 from guard.store.identity import is_id, new_id, now
 from guard.store.outbox import Happening, enqueue
@@ -63,6 +65,8 @@ def review(store: Store, tenant: str, target: str, said: Review) -> dict[str, An
     if said.status and not is_feedback:
         raise StoreError("--status: expected the id of feedback (fb_…), got an exchange; an exchange has labels only")
     label = _label(store, tenant, about, said, is_feedback=is_feedback) if said.category else None
+    notes = _notes(tenant, about, said, label)
+    store.audit.prepare()
     with writing(store.engine) as connection:
         if said.status:
             mine = (schema.feedback.c.id == target, schema.feedback.c.tenant == tenant)
@@ -71,7 +75,7 @@ def review(store: Store, tenant: str, target: str, said: Review) -> dict[str, An
         if label is not None:
             connection.execute(insert(schema.labels), label)
             enqueue(connection, [_told(label)])
-    _note(store, tenant, target, about, said, label)
+        store.audit.append_elsewhere(connection, notes)
     shown = {name: label[name] for name in ("id", "verdict", "category", "stage", "choice")} if label else None
     return {"id": target, "status": said.status or None, "label": shown, "reviewer": said.reviewer}
 
@@ -130,26 +134,14 @@ def _told(label: dict[str, Any]) -> Happening:
     return Happening(label["tenant"], "label", label["id"], {**body, "choice": label["choice"], "final": label["final"]})
 
 
-def _note(store: Store, tenant: str, target: str, about: Row[Any], said: Review, label: dict[str, Any] | None) -> None:
-    exchange = about.exchange_id if target.startswith("fb_") else about.id
+def _notes(tenant: str, about: Row[Any], said: Review, label: dict[str, Any] | None) -> list[Note]:
+    """Return what the audit says of a review."""
+    by = {"by": said.reviewer or operator(), "tenant": shaped(tenant)}
+    notes: list[Note] = []
     if said.status:
-        store.audit.note_command(
-            "feedback.changed",
-            by=said.reviewer,
-            about=target,
-            tenant=tenant,
-            exchange=exchange,
-            status=said.status,
-            kind=about.kind,
-        )
+        fields = {"exchange": about.exchange_id, "status": said.status, "kind": about.kind}
+        notes.append(note_of(Event.FEEDBACK_CHANGED, about=about.id, **by, **fields))
     if label is not None:
-        verdict, category = label["verdict"], label["category"]
-        store.audit.note_command(
-            "label.changed",
-            by=said.reviewer,
-            about=label["id"],
-            tenant=tenant,
-            exchange=exchange,
-            verdict=verdict,
-            category=category,
-        )
+        fields = {"exchange": label["exchange_id"], "verdict": label["verdict"], "category": label["category"]}
+        notes.append(note_of(Event.LABEL_CHANGED, about=label["id"], **by, **fields))
+    return notes

@@ -11,6 +11,8 @@ from sqlalchemy import select, update
 
 from guard.errors import StoreError
 from guard.store import schema
+from guard.store.audit import operator
+from guard.store.audit_events import Event, note_of, shaped
 from guard.store.connecting import reading, writing
 from guard.store.identity import is_id, now
 
@@ -71,11 +73,15 @@ def trust(
         values["weight"] = weight
     if flagged is not None:
         values |= {"flagged": flagged, "reason": "reviewer" if flagged else ""}
+    said = "flagged" if flagged else "weighed" if flagged is None else "cleared"
+    store.audit.prepare()
     with writing(store.engine) as connection:
         mine = (_TABLE.c.tenant == tenant, _TABLE.c.source == source)
         if not is_id(source) or connection.execute(update(_TABLE).where(*mine).values(**values)).rowcount != 1:
             raise StoreError("expected a source of this tenant, got something else; `guard feedback sources` lists them")
         row = connection.execute(select(_TABLE).where(*mine)).one()
-    said = "flagged" if flagged else "weighed" if flagged is None else "cleared"
-    store.audit.note_command("feedback.changed", by=by, about=source, tenant=tenant, kind="source", status=said)
+        note = note_of(
+            Event.FEEDBACK_CHANGED, by=by or operator(), about=source, tenant=shaped(tenant), kind="source", status=said
+        )
+        store.audit.append_elsewhere(connection, [note])
     return Source(row.source, row.kind, row.weight, row.flagged, row.reason, row.changed)

@@ -322,8 +322,9 @@ def test_the_command_says_what_came_of_it(tmp_path: Path):
     assert (skipped.exit_code, json.loads(skipped.stdout)["taken"]) == (1, 1)
     assert "was imported before" in run("--skip-bad").output
     store = open_store(environment["TENET_STORE"])
-    (entry,) = [row for row in store.audit.every("") if row.event == "import"]
+    begun, entry = [row for row in store.audit.every("") if row.event == "import"]
     store.close()
+    assert (begun.details["state"], entry.details["state"], begun.object) == ("begun", "done", entry.object)
     assert (entry.actor, entry.details["taken"], entry.details["refused"]) == ("ann", 1, 1)
 
 

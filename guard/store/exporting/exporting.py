@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guard.errors import StoreError
+from guard.store.audit_events import shaped
 from guard.store.exporting import card as cards
 from guard.store.exporting.asked import FORMATS, SPLITS, Asked
 from guard.store.exporting.choosing import choose
@@ -211,7 +212,7 @@ def _note(store: Store, asked: Asked, card: Mapping[str, Any]) -> None:
     rows = {name: int(count) for name, count in card["splits"].items()}
     digest = card["files"]["train.jsonl"]["sha256"]
     store.audit.note_command(
-        "export", by=asked.actor, tenant=asked.tenant, what="feedback", format=asked.format, digest=digest, rows=rows
+        "export", by=asked.actor, tenant=shaped(asked.tenant), what="feedback", format=asked.format, digest=digest, rows=rows
     )
 
 

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, select, update
 
 from guard.errors import StoreError
 from guard.store import schema
+from guard.store.audit import operator
+from guard.store.audit_events import Event, Note, note_of, shaped
 from guard.store.connecting import reading, writing
 from guard.store.exporting.contexts import batched
 from guard.store.exporting.sweeping import Sweeper
@@ -151,11 +153,12 @@ def _write(
         before = last
         progress(last)
     ending = update(_TABLE).where(_TABLE.c.id == rows.import_id).values(ended=now(), taken=found.taken, refused=found.refused)
+    counts = {"taken": found.taken, "refused": found.refused}
+    note = _note(asked, kind, rows.import_id, found.digest, "done", **counts)
+    store.audit.prepare()
     with writing(store.engine) as connection:
         connection.execute(ending)
-    said = {"what": "feedback", "format": kind.name, "digest": found.digest}
-    counts = {"taken": found.taken, "refused": found.refused}
-    store.audit.note_command("import", by=asked.actor, about=rows.import_id, tenant=asked.tenant, **said, **counts)
+        store.audit.append_elsewhere(connection, [note])
 
 
 def _records(asked: Asked, kind: Format, rows: Rows, unknown: Counter[str]) -> Iterator[tuple[int, list[TableRow] | str]]:
@@ -188,8 +191,17 @@ def _advance(connection: Connection, key: str, before: int, after: int, asked: A
 
 def _begin(store: Store, asked: Asked, key: str, kind: Format, digest: str, began: int) -> None:
     row = {"id": key, "tenant": asked.tenant, "format": kind.name, "digest": digest, "licence": asked.licence}
+    note = _note(asked, kind, key, digest, "begun")
+    store.audit.prepare()
     with writing(store.engine) as connection:
         connection.execute(insert_new(_TABLE, store.engine.dialect.name), {**row, "actor": asked.actor, "created": began})
+        store.audit.append_elsewhere(connection, [note])
+
+
+def _note(asked: Asked, kind: Format, key: str, digest: str, state: str, **counts: int) -> Note:
+    """Return what the audit says of an import."""
+    said = {"state": state, "what": "feedback", "format": kind.name, "digest": digest, **counts}
+    return note_of(Event.IMPORT, by=asked.actor or operator(), about=key, tenant=shaped(asked.tenant), **said)
 
 
 def _done(store: Store, key: str) -> Any:  # noqa: ANN401 - a row of `imports`, or None
