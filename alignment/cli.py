@@ -15,6 +15,7 @@ import typer
 
 from alignment.cli_critique import critique
 from alignment.cli_data import data
+from alignment.cli_distil import distil
 from alignment.cli_evaluate import evaluate as evaluate_models
 from alignment.cli_promote import promote, report, run
 from alignment.cli_recipe import recipe as recipes
@@ -35,8 +36,9 @@ class Stage(StrEnum):
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Train and judge what Tenet runs on."
 )
-classifier = typer.Typer(no_args_is_help=True, help="The embedded classifier.")
+classifier = typer.Typer(no_args_is_help=True, help="Train classifiers: the embedded one, and small ones of your own.")
 app.add_typer(classifier, name="classifier")
+classifier.command("distil")(distil)
 app.add_typer(recipes, name="recipe")
 app.command("data")(data)
 app.command("critique")(critique)
