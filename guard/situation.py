@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from guard.detectors.rules.speaking import is_installed, languages_of
 from guard.errors import MissingExtra
 from guard.formats.base import Request, Text
@@ -103,6 +105,7 @@ def _named(tree: Mapping[str, Any]) -> Iterable[str]:
 def _parameters(tree: Any) -> dict[str, Any]:  # noqa: ANN401 - a JSON value
     if not isinstance(tree, dict):
         return {}
-    plain = ((name, value) for name, value in tree.items() if isinstance(value, bool | int | float | str))
+    read = ((name, float(bytes(value)) if isinstance(value, msgspec.Raw) else value) for name, value in tree.items())
+    plain = ((name, value) for name, value in read if isinstance(value, bool | int | float | str))
     short = ((name, value) for name, value in plain if not isinstance(value, str) or len(value) <= _LONGEST)
     return {name: value for _, (name, value) in zip(range(_MOST), short, strict=False)}
