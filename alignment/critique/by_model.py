@@ -74,7 +74,7 @@ def _demonstrations(
 ) -> None:
     """Criticise and revise the first answer to each prompt; what the policy itself would still act on is not taught."""
     asked = [(prompt, texts[0]) for prompt, known in zip(prompts, answers.of, strict=True) if (texts := _texts(known))]
-    found.left_out["no-answer"] += len(prompts) - len(asked)
+    found.left_out["cut-off"] += len(prompts) - len(asked)
     on_the_way = [Revised(spoken(prompt.prompt), text) for prompt, text in asked]
     found.principles = revise(critic, on_the_way, principles, settings.rounds, settings.answers.seed)
     judged = judge.answers([(prompt, Known(each.text, "stop")) for (prompt, _), each in zip(asked, on_the_way, strict=True)])

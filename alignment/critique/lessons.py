@@ -11,7 +11,8 @@ from alignment.critique.settings import PolicyCritic
 from guard.values import Action, Decision
 
 _MINDED = {"flag": Action.FLAG, "redact": Action.REDACT, "block": Action.BLOCK}
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)|\n(?=\n)")
+_SENTENCE_END = re.compile(r"(?<!\n\d)(?<!\n\d\d)[.!?…。！？]+[\"'”’)\]]*(?=\s|$)|\n(?=\n)")
+"""A full stop behind a number that begins a line is that of a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +104,5 @@ def whole(text: str, finish: str) -> str:
     said = text.strip()
     if finish != "length":
         return said
-    ends = [match.end() for match in _SENTENCE_END.finditer(said)]
-    return said[: ends[-1]].strip() if ends else ""
+    ends = [match.end() for match in _SENTENCE_END.finditer(f"\n{said}")]
+    return said[: ends[-1] - 1].strip() if ends else ""

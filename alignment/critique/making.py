@@ -30,7 +30,7 @@ from alignment.training.settings import ModelSettings
 from guard.errors import TenetError
 from guard.store.exporting.files import require_parquet
 
-_MEASURED = Limits(
+MEASURED = Limits(
     left_out=None,
     duplicates=None,
     empty_sets=None,
@@ -100,7 +100,7 @@ def make(wanted: Wanted, say: Say = lambda _line: None) -> dict[str, Any]:
         record = StepRecord(
             kind="critique",
             name="critique",
-            settings=msgspec.to_builtins(settings),
+            settings=plain(settings),
             inputs=inputs,
             figures=_figures(card),
             notes=tuple(found.notes),
@@ -129,7 +129,7 @@ def _checked(wanted: Wanted) -> Limits:
         raise TenetError(f"{out}: expected a folder to make it in, found no {out.parent} (make that first)")
     if out.exists() and not out.is_dir():
         raise TenetError(f"{out}: expected a folder, or nothing, found something else there (name another)")
-    return read_limits(Path(settings.limits)) if settings.limits else _MEASURED
+    return read_limits(Path(settings.limits)) if settings.limits else MEASURED
 
 
 def _done(wanted: Wanted, inputs: Mapping[str, str]) -> dict[str, Any] | None:
@@ -137,7 +137,7 @@ def _done(wanted: Wanted, inputs: Mapping[str, str]) -> dict[str, Any] | None:
     if not (wanted.out / FILE).exists() or wanted.overwrite:
         return None
     record = read_record(wanted.out)
-    if record.inputs == inputs and record.settings == msgspec.to_builtins(wanted.settings):
+    if record.inputs == inputs and record.settings == plain(wanted.settings):
         card: dict[str, Any] = msgspec.json.decode((wanted.out / CARD).read_bytes())
         return card
     changed = [name for name, digest in inputs.items() if record.inputs.get(name) != digest] or ["settings"]
@@ -145,6 +145,12 @@ def _done(wanted: Wanted, inputs: Mapping[str, str]) -> dict[str, Any] | None:
         f"{wanted.out}: expected nothing made yet, found sets of another {' and '.join(changed)} "
         "(name another folder, or say --overwrite: answers that still fit are kept)"
     )
+
+
+def plain(settings: CritiqueSettings) -> dict[str, Any]:
+    """Return settings as JSON has them."""
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(settings))
+    return values
 
 
 def _local(model: ModelSettings) -> Source:

@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 from alignment.models.loading import Loaded
 from guard.errors import TenetError
 from guard.upstream_model.drawing import Drawing, Finite, seed_of
+from guard.upstream_model.prompting import prompt_of, written
 
 Problem = tuple[str, str, str]
 """Path in the settings, what was expected, what was found."""
@@ -141,13 +142,13 @@ def draw(
     """
     began = time.monotonic()
     deadline = began + sampling.seconds if sampling.seconds else None
-    written = _all_written(loaded, prompts, sampling)
+    asked = _all_written(loaded, prompts, sampling)
     wanted = [
         (index, number) for index in range(len(prompts)) for number in range(sampling.answers) if (index, number) not in done
     ]
     made = tokens = 0
-    for batch in _batches(wanted, written, sampling):
-        answers = _made(loaded, [written[index] for index, _ in batch], batch, sampling, deadline)
+    for batch in _batches(wanted, asked, sampling):
+        answers = _made(loaded, [asked[index] for index, _ in batch], batch, sampling, deadline)
         made, tokens = made + len(answers), tokens + sum(answer.tokens for answer in answers)
         yield from answers
         late = deadline is not None and time.monotonic() > deadline
@@ -165,45 +166,38 @@ class _Written(NamedTuple):
 
 
 def _all_written(loaded: Loaded, prompts: Sequence[Conversation], sampling: Sampling) -> list[_Written]:
-    written: list[_Written] = []
+    found: list[_Written] = []
     faults: list[tuple[int, str]] = []
     for index, prompt in enumerate(prompts):
         try:
-            written.append(_written(loaded, prompt, sampling))
+            found.append(_written(loaded, prompt, sampling))
         except TenetError as fault:
             faults.append((index, str(fault)))
     if faults:
         raise PromptError(faults)
-    return written
+    return found
 
 
 def _written(loaded: Loaded, prompt: Conversation, sampling: Sampling) -> _Written:
-    from jinja2 import TemplateError
-
     if not prompt:
         raise TenetError("expected at least one message, found none")
-    try:
-        text = loaded.tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
-    except (TemplateError, TypeError, KeyError) as error:
-        roles = ", ".join(str(message.get("role", "")) for message in prompt)[:80]
-        raise TenetError(f"the chat template does not take its messages (roles: {roles}); {type(error).__name__}") from None
-    ids = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = prompt_of(loaded.tokenizer, prompt)
     room = loaded.context - sampling.max_new_tokens
     if len(ids) > room:
         raise TenetError(
             f"expected at most {max(0, room):,} tokens (a context of {loaded.context:,} less max_new_tokens "
             f"{sampling.max_new_tokens:,}), found {len(ids):,}; shorten it, leave it out, or lower max_new_tokens"
         )
-    return _Written(text, ids)
+    return _Written(written(loaded.tokenizer, prompt), ids)
 
 
-def _batches(wanted: Sequence[Place], written: Sequence[_Written], sampling: Sampling) -> Iterator[list[Place]]:
+def _batches(wanted: Sequence[Place], asked: Sequence[_Written], sampling: Sampling) -> Iterator[list[Place]]:
     """Yield places in batches of like length.
 
     The longest come first, so that memory fails at once if at all; the others in a random order, so that what is done when the
     time is over is not all of one kind.
     """
-    ordered = sorted(wanted, key=lambda place: -len(written[place[0]].ids))
+    ordered = sorted(wanted, key=lambda place: -len(asked[place[0]].ids))
     batches = [ordered[start : start + sampling.batch] for start in range(0, len(ordered), sampling.batch)]
     others = batches[1:]
     random.Random(sampling.seed).shuffle(others)  # noqa: S311 - an order, no secret
