@@ -24,6 +24,7 @@ from guard.errors import TenetError
 
 if TYPE_CHECKING:
     from alignment.evaluation.result import Evaluation
+    from alignment.rewards.base import Reward
 
 Tell = Callable[[str], None]
 EVALUATION = "evaluation"
@@ -185,6 +186,12 @@ class Doing:
             self._policy = Guard(self.recipe.policy).policy.digest
         return self._policy
 
+    def _rewards(self, step: Online) -> list[Reward]:
+        from alignment.rewards.build import build, watched
+
+        refusals = step.stop_early is not None and step.stop_early.refusals is not None
+        return [*build(step.rewards, self.recipe.policy), *watched(step.watch, self.recipe.policy, refusals=refusals)]
+
     def _with_rewards(self, step: Step, done: Sequence[Done]) -> Step:
         """Return a step in which reward models of earlier steps are named by their folders."""
         if not isinstance(step, Online):
@@ -197,7 +204,6 @@ class Doing:
         return msgspec.structs.replace(step, rewards=rewards)
 
     def _step(self, step: Step, model: ModelSettings, data: Path, key: str) -> Done:
-        from alignment.rewards.build import build
         from alignment.training.running import run
 
         folder = self.out / "steps" / f"{name_of(step)}-{key[:_KEY_DIGITS]}"
@@ -210,7 +216,7 @@ class Doing:
                 f"{self.out}: expected the step {name_of(step)} as the recipe says, found none (run `align train` first)"
             )
         self._tell(f"step {name_of(step)}: {step.__struct_config__.tag} on {data.name}")
-        rewards = build(step.rewards, self.recipe.policy) if isinstance(step, Online) else []
+        rewards = self._rewards(step) if isinstance(step, Online) else []
         inputs = {"key": key, **({"policy": self.policy_digest} if rewards else {})}
         record = run(
             step, model=model, data=data, out=folder, seed=self.recipe.seed, rewards=rewards, inputs=inputs, tell=self._tell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from alignment.rewards.base import Reward
 from alignment.rewards.measured import LengthScorer, RepetitionScorer
@@ -21,6 +22,24 @@ def build(settings: Sequence[RewardSettings], policy: str) -> list[Reward]:
         TenetError: Where one cannot be had: a policy with mistakes or missing packages, a folder that is no reward model.
     """
     return [_reward(each, policy) for each in settings]
+
+
+def watched(settings: Sequence[RewardSettings], policy: str, *, refusals: bool) -> list[Reward]:
+    """Return rewards that are measured and do not count.
+
+    Args:
+        refusals: Whether the share of answers that refuse is measured, too.
+    """
+    found = [replace(each, name=f"watch_{each.name}", weight=0.0) for each in build(settings, policy)]
+    if refusals:
+        from alignment.evaluation.refusal import Refusals
+
+        refuses = Refusals()
+        described = "watched: the share of answers that refuse"
+        found.append(
+            Reward("watch_refusals", 0.0, lambda _prompts, answers: [float(each) for each in refuses.refused(answers)], described)
+        )
+    return found
 
 
 def _reward(settings: RewardSettings, policy: str) -> Reward:

@@ -81,7 +81,9 @@ def run(
             return before
         _say_lengths(step, shorter, found, say)
         job = _Asked(shorter, model, found, out, seed, rewards, say, show)
-        figures = _train(job, {**_weighty(settings), **made_of, "seed": seed, "processes": os.environ.get("WORLD_SIZE", "1")})
+        figures, notes = _train(
+            job, {**_weighty(settings), **made_of, "seed": seed, "processes": os.environ.get("WORLD_SIZE", "1")}
+        )
         record = StepRecord(
             kind=method_of(step),
             name=name_of(step),
@@ -89,7 +91,7 @@ def run(
             inputs=made_of,
             model=_plain(_product(step, model, out)),
             figures={**figures, **_counts(found)},
-            notes=tuple(reward.described for reward in rewards),
+            notes=(*(reward.described for reward in rewards), *notes),
             versions=versions(),
             seed=seed,
             seconds=round(time.monotonic() - began, 1),
@@ -116,7 +118,7 @@ class _Asked(msgspec.Struct, frozen=True):
     show: Tell
 
 
-def _train(asked: _Asked, made_of: dict[str, Any]) -> dict[str, float]:
+def _train(asked: _Asked, made_of: dict[str, Any]) -> tuple[dict[str, float], tuple[str, ...]]:
     step, out, checkpoints = asked.step, asked.out, asked.out / "checkpoints"
     quieten()
     loaded = load(_as_trained(step, asked.model), head="score" if isinstance(step, Reward) else "causal", train=True)
@@ -125,11 +127,15 @@ def _train(asked: _Asked, made_of: dict[str, Any]) -> dict[str, float]:
         same_run(checkpoints, made_of)
     from alignment.training.ending import Sound, Stop
     from alignment.training.progress import Progress, Whole
+    from alignment.training.stopping import Signs, restore
     from alignment.training.trainers import Job, trainer_of
 
     progress, stop, checkpoint = Progress(out, asked.show), Stop(), latest(checkpoints)
     functions = [(reward.function, reward.weight) for reward in asked.rewards]
-    job = Job(step, asked.model, loaded, asked.found, out, asked.seed, [progress, Sound(), Whole(), stop], functions)
+    signs = Signs(step.stop_early) if isinstance(step, Online) and step.stop_early is not None else None
+    watching = [progress, Sound(), Whole(), stop, *([signs] if signs is not None else [])]
+    job = Job(step, asked.model, loaded, asked.found, out, asked.seed, watching, functions)
+    notes: tuple[str, ...] = ()
     try:
         with stop.listening():
             trainer = trainer_of(job)
@@ -143,12 +149,17 @@ def _train(asked: _Asked, made_of: dict[str, Any]) -> dict[str, float]:
         trainer.save_model(str(out / PRODUCT))
         if _first_process():
             loaded.tokenizer.save_pretrained(str(out / PRODUCT))
+        if signs is not None and signs.reason:
+            kept = restore(checkpoints, out / PRODUCT, signs.good) if _first_process() else 0
+            which = f"the weights are those of step {kept or state.global_step}"
+            notes = (f"stopped early at step {state.global_step}: {signs.reason}; {which}",)
+            asked.say(notes[0])
     except Exception as error:
         told_error = _as_told(error, step, out)
         if told_error is None:
             raise
         raise told_error from error
-    return {name: float(value) for name, value in progress.last.items()}
+    return {name: float(value) for name, value in progress.last.items()}, notes
 
 
 def _as_told(error: Exception, step: Common, out: Path) -> TenetError | None:

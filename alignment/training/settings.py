@@ -144,6 +144,20 @@ class Distil(Common, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     beta: Annotated[float, Meta(ge=0, le=1, description="0 for forward, 1 for reverse divergence, between them a mixture")] = 1.0
 
 
+class StopEarly(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signs at which an online run is stopped, its last logs beside its first; the weights of before are kept."""
+
+    window: Annotated[int, Meta(ge=1, le=1000, description="logs at the begin and at the end that are compared")] = 5
+    kl: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="highest KL to the reference model; null for any")] = 10.0
+    longer: Annotated[
+        Annotated[float, Meta(gt=1)] | None, Meta(description="how many times longer answers may become; null for any")
+    ] = 3.0
+    refusals: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None, Meta(description="by how much the share of refusals may rise; null for any")
+    ] = 0.3
+    fall: Annotated[float, Meta(gt=0, description="by how much a reward under `watch` may fall while the reward rises")] = 0.1
+
+
 class Online(Common, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the methods know that learn from answers which they sample themselves."""
 
@@ -152,6 +166,12 @@ class Online(Common, frozen=True, kw_only=True, forbid_unknown_fields=True):
     temperature: Annotated[float, Meta(gt=0, le=10, description="of the sampling")] = 1.0
     beta: Annotated[float, Meta(ge=0, le=10, description="how strongly it is held to the reference model (KL)")] = 0.04
     rewards: Annotated[tuple[RewardSettings, ...], Meta(description="what an answer is worth: their weighted sum")] = ()
+    watch: Annotated[
+        tuple[RewardSettings, ...], Meta(description="judges that are measured and do not count: held out against gaming")
+    ] = ()
+    stop_early: Annotated[StopEarly | None, Meta(description="signs of a gamed reward at which it stops; null for none")] = (
+        StopEarly()
+    )
     vllm: Annotated[Literal["no", "colocate", "server"], Meta(description="whether vLLM samples; needs vllm and a GPU")] = "no"
     learning_rate: Annotated[float, Meta(gt=0, le=1, description="at its highest, after warm-up")] = 5e-5
 
