@@ -37,14 +37,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 @store_app.command()
 def migrate(store: StoreOption = "default") -> None:
     """Bring a store up to the version of its tables that this Tenet knows, or make a new one."""
-    from guard.store.connecting import reading
-    from guard.store.migrating import newest, open_or_migrate, version
+    from guard.store.migrating import newest, open_or_migrate
 
     with _database(store, create=True) as engine:
-        with reading(engine) as connection:
-            before = version(connection)
-        open_or_migrate(engine, migrate=True)
-        if before and before != newest():
+        before = open_or_migrate(engine, migrate=True)
+        if before:
             _note(engine, "migrate", before=before, after=newest())
     print(f"the store is of version {newest()}")
 

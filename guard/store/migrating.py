@@ -54,13 +54,16 @@ def state(connection: Connection) -> State:
     return State.FOREIGN if foreign - {VERSION_TABLE} else State.EMPTY
 
 
-def open_or_migrate(engine: Engine, *, migrate: bool = False) -> None:
+def open_or_migrate(engine: Engine, *, migrate: bool = False) -> str:
     """Make sure that a database is a store of the version that this program knows.
 
     An empty one becomes a store.
 
     Args:
         migrate: Whether an older store is brought up to date.
+
+    Returns:
+        The version of which it was, where this brought it up to date; else empty.
 
     Raises:
         StoreError: Where it is of a newer version, of an older one and not to be migrated, or no store at all.
@@ -77,8 +80,8 @@ def open_or_migrate(engine: Engine, *, migrate: bool = False) -> None:
         raise StoreError(f"{where}: expected a store or an empty database, got one with other tables; name another")
     if found is State.OLDER and not migrate:
         raise StoreError(f"{where} is of version {at}, and {newest()} is needed; back it up and run `guard store migrate`")
-    if found is not State.CURRENT:
-        upgrade(engine)
+    changed = found is not State.CURRENT and upgrade(engine)
+    return at if changed and found is State.OLDER else ""
 
 
 def upgrade(engine: Engine, to: str = "head") -> bool:

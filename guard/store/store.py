@@ -16,7 +16,7 @@ from guard.store.feedback import Feedback
 from guard.store.identity import keyed_digest, now
 from guard.store.keys import Keys
 from guard.store.late import LateRows
-from guard.store.migrating import open_or_migrate
+from guard.store.migrating import newest, open_or_migrate
 from guard.store.policies import Policies
 from guard.store.sealing import KEY_VARIABLE, Codec, codec_from_environment
 from guard.store.statements import insert_new
@@ -89,9 +89,11 @@ def open_at(url: str, *, migrate: bool = False, create: bool = True) -> Store:
     codec = codec_from_environment()
     engine = connect(parsed(url), create=create)
     try:
-        open_or_migrate(engine, migrate=migrate)
+        before = open_or_migrate(engine, migrate=migrate)
         store = Store(engine, codec)
         check_key(store)
+        if before:
+            store.audit.note_command("migrate", before=before, after=newest())
     except BaseException:
         engine.dispose()
         raise

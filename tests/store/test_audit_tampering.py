@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kept_exchanges import keep_exchange
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from guard.errors import StoreError
 from guard.store import open_store
 from guard.store.audit_events import note_of
 from guard.store.audit_exporting import export_heads, read_heads
+from guard.store.audit_keys import AuditKey
 from guard.store.audit_pruning import prune_audit
 from guard.store.audit_verifying import verify
 from guard.store.connecting import reading, writing
@@ -256,3 +258,71 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 report = verify(store)
 print(report.entries, report.count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
+
+
+def rows_of(chains: Store, writer: str) -> list[dict[str, Any]]:
+    return sorted((row for row in state(chains)[audit] if row["writer"] == writer), key=lambda row: row["sequence"])
+
+
+def forged(chains: Store, writer: str) -> dict[str, Any]:
+    """An entry that fits in every way but that nobody without the key can sign: the chain's next, signed with another key."""
+    last = rows_of(chains, writer)[-1]
+    row = {**last, "id": "au_forged", "sequence": last["sequence"] + 1, "previous": last["hash"], "actor": "gk_somebody"}
+    return {**row, "hash": AuditKey(b"another", outside=False).mac("entry", list(row.values())[:-1])}
+
+
+@pytest.mark.parametrize(
+    ("attack", "expected"),
+    [
+        ("changed", {"changed"}),
+        ("taken out", {"missing"}),
+        ("swapped", {"changed", "reordered"}),
+        ("cut off", {"truncated"}),
+        ("cut off with its head", {"truncated"}),
+        ("forged", {"changed", "inserted"}),
+        ("forged with a head", {"changed", "head", "truncated"}),
+        ("chain gone", {"truncated"}),
+        ("all gone", {"truncated"}),
+    ],
+)
+def test_each_attack_is_found_by_a_head_that_was_kept_elsewhere(chains: Store, attack: str, expected: set[str]):
+    writer = next(row["writer"] for row in state(chains)[audit_heads] if row["sequence"] == 7)
+    exported = export_heads(chains)
+    mine, head = audit.c.writer == writer, audit_heads.c.writer == writer
+    with writing(chains.engine) as connection:
+        if attack == "changed":
+            connection.execute(update(audit).where(mine, audit.c.sequence == 3).values(actor="gk_2"))
+        elif attack == "taken out":
+            connection.execute(delete(audit).where(mine, audit.c.sequence == 3))
+        elif attack == "swapped":
+            for before, after in ((3, 99), (4, 3), (99, 4)):
+                connection.execute(update(audit).where(mine, audit.c.sequence == before).values(sequence=after))
+        elif attack == "forged":
+            connection.execute(insert(audit), forged(chains, writer))
+        elif attack == "forged with a head":
+            row = forged(chains, writer)
+            connection.execute(insert(audit), row)
+            connection.execute(update(audit_heads).where(head).values(sequence=row["sequence"], hash=row["hash"]))
+        elif attack == "all gone":
+            connection.execute(delete(audit))
+            connection.execute(delete(audit_heads))
+        else:
+            connection.execute(delete(audit).where(mine, audit.c.sequence >= (1 if attack == "chain gone" else 6)))
+            if attack != "cut off":
+                connection.execute(delete(audit_heads).where(head))
+    kinds = {fault.kind for fault in verify(chains, exported=exported).faults}
+    assert kinds & expected
+    if attack != "all gone":
+        assert verify(chains).count > 0, "without it, too"
+
+
+def test_an_audit_that_is_gone_shows_in_the_exchanges_that_it_told_of(opened: Callable[[], Store]):
+    store = opened()
+    keep_exchange(store, "hello", "hello")
+    writer = store.audit.writer
+    assert verify(store).count == 0
+    store.close()
+    with writing(store.engine) as connection:
+        connection.execute(delete(audit))
+        connection.execute(delete(audit_heads))
+    assert [(fault.kind, fault.writer) for fault in verify(opened()).faults] == [("missing", writer)]

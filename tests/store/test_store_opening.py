@@ -16,9 +16,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from guard.cli.main import app
 from guard.errors import StoreError, StoreUnavailable
 from guard.store import open_store
+from guard.store.audit import operator
 from guard.store.connecting import connect, parsed, reading, writing
 from guard.store.migrating import VERSION_TABLE, State, newest, open_or_migrate, state, upgrade
 from guard.store.schema import metadata, sealed_columns
@@ -92,23 +95,8 @@ def test_a_store_of_a_newer_version_is_refused(url: str):
 
 
 def test_an_older_store_is_migrated_only_when_asked(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Tenet of tomorrow: the same migrations, and one more."""
     open_store(url).close()
-    later = tmp_path / "later"
-    subprocess.run(["cp", "-r", str(Path(open_store.__code__.co_filename).parent / "migrations"), str(later)], check=True)
-    (later / "versions" / "v0002_more.py").write_text(
-        'import sqlalchemy as sa\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\n'
-        'def upgrade():\n    op.create_table("more", sa.Column("id", sa.Text(), primary_key=True))\n'
-    )
-    from guard.store import migrating
-
-    def config() -> migrating.Config:
-        made = migrating.Config()
-        made.set_main_option("script_location", str(later))
-        return made
-
-    monkeypatch.setattr(migrating, "_config", config)
-    assert newest() == "0002"
+    update_tenet(monkeypatch, tmp_path)
     with pytest.raises(StoreError, match=r"of version 0001, and 0002 is needed.*guard store migrate"):
         open_store(url)
     engines = [connect(parsed(url)) for _ in range(3)]
@@ -124,6 +112,40 @@ def test_an_older_store_is_migrated_only_when_asked(url: str, monkeypatch: pytes
     for engine in engines:
         engine.dispose()
     open_store(url).close()
+
+
+def update_tenet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Make it the Tenet of tomorrow: the same migrations, and one more."""
+    later = tmp_path / "later"
+    subprocess.run(["cp", "-r", str(Path(open_store.__code__.co_filename).parent / "migrations"), str(later)], check=True)
+    (later / "versions" / "v0002_more.py").write_text(
+        'import sqlalchemy as sa\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\n'
+        'def upgrade():\n    op.create_table("more", sa.Column("id", sa.Text(), primary_key=True))\n'
+    )
+    from guard.store import migrating
+
+    def config() -> migrating.Config:
+        made = migrating.Config()
+        made.set_main_option("script_location", str(later))
+        return made
+
+    monkeypatch.setattr(migrating, "_config", config)
+    assert newest() == "0002"
+
+
+@pytest.mark.parametrize("by", ["server", "command"])
+def test_who_migrates_a_store_is_in_its_audit(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by: str):
+    open_store(url).close()
+    update_tenet(monkeypatch, tmp_path)
+    for _ in range(2):
+        if by == "command":
+            assert CliRunner().invoke(app, ["store", "migrate", "--store", url]).exit_code == 0
+        else:
+            open_store(url, migrate=True).close()
+    store = open_store(url)
+    (said,) = [row for row in store.audit.every("") if row.event == "migrate"]
+    store.close()
+    assert (said.actor, said.details) == (operator(), {"before": "0001", "after": "0002"})
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
