@@ -12,20 +12,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from feedback_given import keep_answers, say
 from kept_exchanges import keep_exchange
 from postgres_server import PostgresServer
 from rows_of_a_person import CANARY, fill
-from sqlalchemy import func, select
+from sqlalchemy import Engine, Table, func, select
 
 from guard.errors import StoreError
-from guard.store import open_store, schema
+from guard.store import erasing, open_store, schema
+from guard.store.audit_verifying import verify
 from guard.store.backup import backup, restore
 from guard.store.belonging import STAYING, Kind, Whose, linked_tables
 from guard.store.connecting import connect, parsed, reading
 from guard.store.erasing import count, erase
+from guard.store.exporting.asked import FORMATS
+from guard.store.exporting.asked import Asked as ExportAsked
+from guard.store.exporting.exporting import export
 from guard.store.feedback import NewFeedback
 from guard.store.importing.importing import Asked, import_file
+from guard.store.person import write_person
 from guard.store.reerasing import remembered
 from guard.store.store import Store
 from guard.values import Caller
@@ -137,8 +143,6 @@ def test_what_a_running_server_writes_late_of_an_erased_person_is_not_kept(opene
     erased = erase(command, of(command, "jane", tenant="t"))
     assert erased.rows["exchanges"] == 1
     say(server, exchange, "correction", tenant="t", correction=f"{CANARY}: late feedback about what is gone")
-    old = dict.fromkeys(("subject", "exchange"), "")
-    assert old
     fill(server, "jane", tenant="t", created=1)
     assert [name for name, number in rows(server).items() if number] == []
     assert CANARY not in everything(server)
@@ -337,3 +341,133 @@ def test_the_commands_erase_and_hand_out_a_person(tmp_path: Path):
         [GUARD, "audit", "verify", "--store", path], capture_output=True, text=True, timeout=30, check=False
     )
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_what_waits_in_a_servers_queue_while_somebody_is_erased_is_not_kept(opened: Callable[[], Store]):
+    server, command = opened(), opened()
+    keep_answers(server, f"{CANARY} before", ["yes"], subject="jane")
+    held = threading.Event()
+    server.writer.before_writing.insert(0, lambda: held.wait(20))
+    waiting = [keep_answers(server, f"{CANARY} {number}", ["yes"], subject="jane", flush=False) for number in range(3)]
+    other = keep_answers(server, "of another", ["yes"], subject="joan", flush=False)
+    erased = erase(command, of(command, "jane"))
+    assert (erased.rows["exchanges"], erased.rows["texts"]) == (1, 2)
+    held.set()
+    server.writer.flush()
+    assert [each.id for each in command.exchanges.every("")] == [other]
+    assert CANARY not in everything(command)
+    for exchange in waiting:
+        say(server, exchange, "correction", correction=CANARY)
+    assert list(command.feedback.every("")) == []
+
+
+LATE = """
+import sys
+from feedback_given import keep_answers, say
+from guard.store import open_store
+store = open_store(sys.argv[1])
+store.writer.limits = type(store.writer.limits)(linger=60.0)
+exchange = keep_answers(store, sys.argv[2], ["yes"], subject="jane", flush=False)
+print(exchange, flush=True)
+sys.stdin.readline()
+store.writer.flush()
+say(store, exchange, "comment", comment=sys.argv[2])
+store.close()
+"""
+
+
+def test_what_another_process_writes_late_is_not_kept(url: str, store: Store):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", LATE, url, CANARY]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        exchange = server.stdout.readline().strip()
+        assert exchange.startswith("ex_")
+        erased = erase(store, of(store, "jane"))
+        assert sum(erased.rows.values()) == 0
+        server.communicate("go on\n", timeout=30)
+    assert server.returncode == 0
+    assert [name for name, number in rows(store).items() if number] == []
+    assert CANARY not in everything(store)
+    assert verify(store).count == 0
+
+
+def test_what_comes_while_its_person_is_erased_is_gone_as_a_whole(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """An exchange that is written after its table's turn has neither texts nor feedback left behind."""
+    keep_answers(store, f"{CANARY} before", ["yes"], subject="jane")
+    remove = erasing._remove_in_steps
+    came: list[str] = []
+
+    def slowly(engine: Engine, table: Table, whose: Whose) -> int:
+        if table is schema.exchanges or (table is schema.feedback and not came):
+            came.append(keep_answers(store, f"{CANARY} meanwhile", ["yes"], subject="jane"))
+            say(store, came[-1], "correction", correction=CANARY)
+        return remove(engine, table, whose)
+
+    monkeypatch.setattr(erasing, "_remove_in_steps", slowly)
+    erase(store, of(store, "jane"))
+    assert came
+    assert [name for name, number in rows(store).items() if number] == []
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_no_export_that_is_made_afterwards_has_an_erased_person(
+    opened: Callable[[], Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+):
+    if encrypted:
+        monkeypatch.setenv("TENET_STORE_KEY", Fernet.generate_key().decode())
+    store = opened()
+    for subject, words in (("jane", f"{CANARY} of the north"), ("joan", "bread and butter in the south")):
+        exchange = keep_answers(store, words, [f"What of {words}?", "No."], subject=subject)
+        say(store, exchange, "preference", preferred=0, compared=(1,))
+        say(store, exchange, "thumb", value=1.0, choice=0)
+        say(store, exchange, "score", value=0.5, choice=0)
+        say(store, exchange, "category", category="harassment", value=0.0, choice=0)
+        say(store, exchange, "correction", choice=1, correction=f"{words} is what I would say")
+    lines = {"prompt": f"{CANARY}?", "chosen": "yes", "rejected": "no", "subject": "jane"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(lines) + "\n")
+    import_file(store, Asked(tmp_path / "pairs.jsonl"))
+    subject = store.pseudonym("subject", "", "jane")
+    for state in ("before", "after"):
+        for kind in FORMATS:
+            out = tmp_path / state / kind
+            out.parent.mkdir(exist_ok=True)
+            card = export(store, ExportAsked(kind, out, keep_personal_data=True))
+            assert card["records"] > 0
+            there = [file.name for file in out.iterdir() if CANARY.encode() in file.read_bytes()]
+            assert bool(there) is (state == "before"), there
+        written = write_person(store, "", subject, tmp_path / state / "person", actor="tester")
+        assert bool(written) is (state == "before")
+        erase(store, of(store, "jane"))
+
+
+def test_a_person_is_handed_everything_that_would_be_erased_and_what_the_audit_says(store: Store, tmp_path: Path):
+    fill(store, "jane"), fill(store, "joan"), fill(store, "jane", tenant="other")
+    store.audit.noted_sync("label.changed", by="ann", about="labels-jane", verdict="allowed")
+    subject = store.pseudonym("subject", "", "jane")
+    written = write_person(store, "", subject, tmp_path / "jane", actor="ann")
+    due = count(store.engine, Whose("", Kind.SUBJECT, (subject,)))
+    assert written == {**due, "audit": 1}
+    for name, number in written.items():
+        lines = [json.loads(line) for line in (tmp_path / "jane" / f"{name}.jsonl").read_text().splitlines()]
+        assert len(lines) == number
+        assert {line["tenant"] for line in lines} == {""}
+        sealed = [column.name for column in schema.metadata.tables[name].columns if isinstance(column.type, schema.Sealed)]
+        assert all(f"{CANARY} jane" in str(line[column]) for line in lines for column in sealed)
+        assert f"`{name}.jsonl`" in (tmp_path / "jane" / "README.md").read_text()
+    whole = "".join(file.read_text() for file in (tmp_path / "jane").iterdir())
+    assert "joan" not in whole
+    assert "other records" not in whole, "a table that the page does not explain"
+    (said,) = [row for row in store.audit.every("") if row.event == "export"]
+    assert (said.actor, said.details["what"], said.details["rows"]) == ("ann", "subject", written)
+
+
+def test_nothing_is_handed_out_that_the_audit_cannot_say(store: Store, tmp_path: Path):
+    keep_answers(store, CANARY, ["yes"], subject="jane")
+    store.audit.note_command("export", what="heads")
+    with store.engine.begin() as connection:
+        connection.execute(schema.audit_heads.delete().where(schema.audit_heads.c.writer.like("commands%")))
+    with pytest.raises(StoreError, match="guard audit verify"):
+        write_person(store, "", store.pseudonym("subject", "", "jane"), tmp_path / "jane")
+    assert [path.name for path in tmp_path.iterdir() if "jane" in path.name] == []
