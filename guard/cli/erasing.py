@@ -124,9 +124,9 @@ def _confirm(rows: int, *, yes: bool, ask: bool) -> None:
 
 def _print(number: str, rows: Mapping[str, int], what: str, *, json_output: bool) -> None:
     if json_output:
-        print(json.dumps({**({"id": number} if number else {}), "rows": dict(rows)}))
+        print(json.dumps({**({"id": number} if number else {}), "rows": dict(sorted(rows.items()))}))
         return
-    for name, count in rows.items():
+    for name, count in sorted(rows.items()):
         if count:
             print(f"{name:16} {count:>10,}")
     print(f"{sum(rows.values()):,} rows {what}{f' ({number})' if number else ''}")

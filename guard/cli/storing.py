@@ -84,6 +84,8 @@ def restore(
         filled = read(source, engine, erased)
         _note(engine, "restore", rows=filled)
     _print(filled, f"restored from {source}", json_output=json_output)
+    if erased is None:
+        print("people who were erased after the backup was made are there again, unless --erasures-from is said", file=sys.stderr)
 
 
 @store_app.command()
