@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from guard.asking import Answers, ask, ask_sync, pump, pump_sync
+from guard.constitution import Request as Asked
 from guard.detectors import registry
 from guard.detectors.running import Composed, Threaded
 from guard.detectors.screening import Screen
@@ -25,7 +26,7 @@ from guard.policy.load import load
 from guard.policy.model import DetectorConfig, Kind, Policy, Rule
 from guard.policy.speculation import rules_against_speculation
 from guard.ports import Clock, Ending, Keeper, Memory, Recorder
-from guard.relay import Relay
+from guard.relay import MOST_HELD, Relay
 from guard.remembering import RecentConversations
 from guard.runtime.cache import VerdictCache
 from guard.runtime.served import Served
@@ -83,6 +84,7 @@ class Guard:
         self._looking = Looking(loaded.routes.media, self._word_readers)
         self._against_speculation = {rule.id for rule in rules_against_speculation(self.policy)}
         self._unconditional = not any(rule.conditional for rule in self.policy.rules)
+        self._revising = {stage for rule in self.policy.rules if rule.action is Action.REVISE for stage in rule.on}
         self._clock = clock
         self._asks = asked_by(self.policy)
         self.memory: Memory = RecentConversations() if memory is None else memory
@@ -189,8 +191,13 @@ class Guard:
             self.judge_sync(texts, stage, new_exchange())
         return Explanation(judged.decision, tuple(everything.steps), usual.not_run)
 
-    async def judge(self, texts: Sequence[Text], stage: Stage, exchange: Exchange, media: Sequence[Media] = ()) -> Judgement:
+    async def judge(
+        self, texts: Sequence[Text], stage: Stage, exchange: Exchange, media: Sequence[Media] = (), *, recorded: bool = True
+    ) -> Judgement:
         """Judge the texts and the images of one complete message.
+
+        Args:
+            recorded: Whether the recorder is told; who judges again before it is over says so at the end (`record_judgement`).
 
         Quick detectors come first. Where they settle the matter, the others are not asked, unless a rule redacts what they find;
         else all of them are asked at the same time. What is written in images is read before, where the policy asks for it.
@@ -209,7 +216,7 @@ class Guard:
         asked = self._questions(texts, rules, stage, exchange)
         if self._all_quick:
             answers = [(question, await ask(question.detector, question.items, self._timeout)) for question in asked]
-            return self._judged(texts, rules, answers, stage, exchange)
+            return self._judged(texts, rules, answers, stage, exchange, recorded=recorded)
         with tracing() as trace:
             quick, slow = _by_cost(asked)
             answers = [(question, await ask(question.detector, question.items, self._timeout)) for question in quick]
@@ -217,7 +224,7 @@ class Guard:
             left = self._left(texts, rules, answers, slow, trace)
             found = await asyncio.gather(*(ask(question.detector, question.items, self._timeout) for question in left))
             answers += zip(left, found, strict=True)
-            return self._judged(texts, rules, answers, stage, exchange, trace.not_run)
+            return self._judged(texts, rules, answers, stage, exchange, trace.not_run, recorded=recorded)
 
     def judge_sync(self, texts: Sequence[Text], stage: Stage, exchange: Exchange, media: Sequence[Media] = ()) -> Judgement:
         """Do the same as `judge`, for callers without an event loop; one detector is asked after the other."""
@@ -277,16 +284,45 @@ class Guard:
         stage: Stage,
         exchange: Exchange,
         not_run: tuple[str, ...] = (),
+        *,
+        recorded: bool = True,
     ) -> Judgement:
         result = judgement(self.policy, rules, texts, answers) if answers or self.policy.counts else self._nothing_found
         if not_run:
             result = replace(result, decision=replace(result.decision, not_run=not_run))
-        if self._keeping is None:
-            self.record(exchange, stage, result.decision)
-        else:
-            judged = Judged(tuple(texts), tuple(answers), result.decision.failed)
-            self._keep(exchange, stage, result.decision, self._keeping, judged)
+        if not recorded:
+            return replace(result, answers=tuple(answers))
+        self._told(texts, answers, stage, exchange, result.decision)
         return result
+
+    def record_judgement(self, texts: Sequence[Text], stage: Stage, exchange: Exchange, judged: Judgement) -> None:
+        """Tell the recorder, where there is one, what came of a message that was judged without it."""
+        self._told(texts, judged.answers, stage, exchange, judged.decision)
+
+    def _told(
+        self,
+        texts: Sequence[Text],
+        answers: Sequence[tuple[Question, Answers]],
+        stage: Stage,
+        exchange: Exchange,
+        decision: Decision,
+    ) -> None:
+        if self._keeping is None:
+            self.record(exchange, stage, decision)
+        else:
+            self._keep(exchange, stage, decision, self._keeping, Judged(tuple(texts), tuple(answers), decision.failed))
+
+    def revises(self, stage: Stage) -> bool:
+        """Return whether some rule of a stage may ask for a text to be rewritten."""
+        return stage in self._revising
+
+    def model_behind(self, detector: str) -> Callable[[Asked], Awaitable[str | Mapping[str, Any]]] | None:
+        """Return what asks the model behind a detector anything about the constitution; None where it has none."""
+        found = self.detectors.get(detector)
+        ask_it: Callable[[Asked], Awaitable[str | Mapping[str, Any]]] | None = getattr(
+            getattr(found, "inner", found), "ask", None
+        )
+        return ask_it
 
     def record(self, exchange: Exchange, stage: Stage, decision: Decision) -> None:
         """Tell the recorder, where there is one."""
@@ -360,6 +396,8 @@ class Guard:
         rules = self.rules(stage, exchange)
         of_texts = {name: detector for name, detector in self.detectors.items() if not detector.needs.media}
         copy = COPIED if self._keeping is not None and self.policy.store.text != "none" else 0
+        if stage in self._revising:
+            copy = max(copy, MOST_HELD + 1)
         return ChoiceJudge(self.policy, rules, of_texts, choice=choice, exchange=exchange, stage=stage, copy=copy)
 
     def relay(self, wire: Format, request: Request, exchange: Exchange) -> Relay:
@@ -384,17 +422,25 @@ class Guard:
         stream = TextStream(self.judge_of(exchange))
         async for piece in pump(stream, source, self.detectors, self.policy.timeout):
             yield piece
-        self.record_stream(exchange, stream.judge.decision, [(None, stream.judge)])
-        if stream.judge.blocked:
-            yield refused(stream.judge.decision)
+        decision = self.final(stream.judge.decision)
+        self.record_stream(exchange, decision, [(None, stream.judge)])
+        if decision.action is Action.BLOCK:
+            yield refused(decision)
 
     def guard_stream_sync(self, source: Iterable[str], exchange: Exchange, refused: Callable[[Decision], str]) -> Iterator[str]:
         """Do the same as `guard_stream`, for callers without an event loop."""
         stream = TextStream(self.judge_of(exchange))
         yield from pump_sync(stream, source, self.detectors)
-        self.record_stream(exchange, stream.judge.decision, [(None, stream.judge)])
-        if stream.judge.blocked:
-            yield refused(stream.judge.decision)
+        decision = self.final(stream.judge.decision)
+        self.record_stream(exchange, decision, [(None, stream.judge)])
+        if decision.action is Action.BLOCK:
+            yield refused(decision)
+
+    def final(self, decision: Decision) -> Decision:
+        """Return the decision where nobody rewrites anything: what would have to be rewritten is refused."""
+        if decision.action is not Action.REVISE:
+            return decision
+        return replace(decision, action=Action.BLOCK, message=decision.message or self.policy.message)
 
     def may_speculate(self, exchange: Exchange) -> bool:
         """Return whether the upstream may start before the input is judged, as no rule shields it."""

@@ -9,21 +9,26 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from guard import asgi
-from guard.asgi import Answer, App, Call, Disconnected, Headers, Receive, Scope, Send
+from guard.asgi import Answer, App, Call, Disconnected, Headers, Message, Receive, Scope, Send
+from guard.asking import HEARTBEAT_SECONDS
 from guard.attribution import Attribution
+from guard.constitution import Request as Asking
+from guard.constitution import instructions
 from guard.engine import Guard, new_exchange
 from guard.errors import BadMessage, StoreUnavailable, UpstreamError
 from guard.feedback_tokens import HEADER, FeedbackTokens
 from guard.formats import encoding
-from guard.formats.base import Document, Format, Piece, Request, Text
-from guard.judging import Judgement
+from guard.formats.base import Conversing, Document, Format, Piece, Request, Text
+from guard.judging import Judgement, joined
 from guard.media import Media
 from guard.policy.model import StoreSettings
 from guard.ports import Ending
 from guard.relay import Relay
+from guard.revising import Revising, last_words, of_tracks
 from guard.settling import Settling
 from guard.values import Action, Decision, Exchange, Role, Stage
 
@@ -78,6 +83,9 @@ class GuardedExchange:
         self._send: Send = self._settling.send
         self._began = time.perf_counter()
         self._judging = 0.0
+        self._rewriting = 0.0
+        self._rounds = 0
+        self._request: Request | None = None
         self._started = False
         self._streamed = False
         self._input = Decision()
@@ -112,6 +120,7 @@ class GuardedExchange:
     async def _exchange_of(self, request: Request, call: asgi.Request) -> None:
         known = self._attribution.of(self._exchange, request, self._scope["headers"])
         self._exchange = self._settling.exchange = self._guard.described(known, request)
+        self._request = request
         self._streamed = request.stream
         if self._tokens is not None:
             self._token = self._tokens.of(self._exchange, int(request.extra.get("n", 1))).encode()
@@ -125,6 +134,7 @@ class GuardedExchange:
             if await self._refused(request, judged):
                 return
             body = self._wire.rewrite(request.document, judged.changes) if judged.changes else request.document.raw
+            body = self._instructed(body)
             call = asgi.Request(self._scope, self._receive, body)
             scope = asgi.with_body(self._scope, body)
             if request.stream:
@@ -136,7 +146,9 @@ class GuardedExchange:
 
     async def _speculate(self, request: Request, call: asgi.Request) -> None:
         """Let the upstream work while the input is judged; nothing leaves before the decision, and a block cancels it."""
-        running = Call(self._app, call, asgi.with_body(self._scope, request.document.raw))
+        body = self._instructed(request.document.raw)
+        call = asgi.Request(self._scope, self._receive, body) if body is not request.document.raw else call
+        running = Call(self._app, call, asgi.with_body(self._scope, body))
         try:
             judged = await self._judge(request.document.texts, Stage.INPUT, request.document.media)
             if await self._refused(request, judged):
@@ -147,16 +159,65 @@ class GuardedExchange:
 
     async def _judge(self, texts: Sequence[Text], stage: Stage, media: Sequence[Media] = ()) -> Judgement:
         began = time.perf_counter()
+        revises = self._guard.revises(stage)
         try:
-            judged = await self._guard.judge(texts, stage, self._exchange, media)
+            judged = await self._guard.judge(texts, stage, self._exchange, media, recorded=not revises)
         except BadMessage as error:
             if stage is Stage.INPUT:
                 raise
             raise UpstreamError(f"the upstream's answer cannot be judged: {error}") from error
         self._judging += time.perf_counter() - began
+        if revises:
+            judged = await self._revised(texts, stage, judged)
+            self._guard.record_judgement(texts, stage, self._exchange, judged)
         if stage is Stage.INPUT:
             self._input = judged.decision
         return judged
+
+    async def _revised(self, texts: Sequence[Text], stage: Stage, judged: Judgement) -> Judgement:
+        """Return what is to happen to a message once those of its choices are rewritten that have to be."""
+        if judged.all_blocked:
+            return judged
+        choices, changes = dict(judged.choices), dict(judged.changes)
+        for choice, decision in judged.choices.items():
+            if decision.action is Action.REVISE:
+                own = [text for text in texts if text.choice == choice]
+                rewritten = await self._revising().rewritten(own, stage, decision)
+                choices[choice] = rewritten.decision
+                changes |= rewritten.changes
+        if choices == judged.choices:
+            return judged
+        return replace(judged, decision=self._noted(joined(self._policy, choices)), choices=choices, changes=changes)
+
+    def _revising(self) -> Revising:
+        texts = self._request.document.texts if self._request is not None else ()
+        return Revising(self._guard, self._exchange, self._ask_upstream, last_words(texts))
+
+    def _noted(self, decision: Decision) -> Decision:
+        self._rounds += decision.revision.rounds if decision.revision is not None else 0
+        self._rewriting += decision.revision.seconds if decision.revision is not None else 0.0
+        return decision
+
+    async def _ask_upstream(self, asked: Asking) -> str:
+        """Ask the upstream's own model, on the route and with the key of this exchange."""
+        wire, request = self._wire, self._request
+        if request is None or not isinstance(wire, Conversing):
+            raise UpstreamError("the upstream can't be asked to rewrite its answers in this format; name a model in `revise`")
+        body = wire.question(request, [(message.role, message.content) for message in asked.messages])
+        call = asgi.Request(self._scope, _silent, body)
+        try:
+            answer = await asgi.call(self._app, call, asgi.with_body(self._scope, body), ANSWER_LIMIT)
+        finally:
+            call.close()
+        if answer.status != 200:
+            raise UpstreamError(f"the upstream answered {answer.status} when it was asked to rewrite")
+        return wire.reply(_decoded(answer), request)
+
+    def _instructed(self, body: bytes) -> bytes:
+        """Return a request with the constitution in it, where the policy says so and the format has a place for it."""
+        if self._policy.constitution != "system" or not isinstance(self._wire, Conversing):
+            return body
+        return self._wire.instructed(body, instructions(self._policy.principles))
 
     async def _refused(self, request: Request, judged: Judgement) -> bool:
         """Answer with a refusal if the input is blocked; return whether it was."""
@@ -239,6 +300,9 @@ class GuardedExchange:
         """Relay a stream that nobody asked for, complete."""
         relay = self._guard.relay(self._wire, request, self._exchange)
         chunks = [chunk async for chunk in self._guard.pump(relay, _once(body), b"")]
+        if relay.unrevised:
+            await self._revise(relay)
+            chunks.append(relay.take())
         if relay.rejection is not None:
             await self._reject(request, relay)
             return
@@ -289,6 +353,16 @@ class GuardedExchange:
                         await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
                         self._started = True
                     await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
+            if relay.unrevised:
+                async for events_now in self._rewritten(relay):
+                    if not self._started and relay.rejection is not None and not relay.started:
+                        await self._reject(request, relay)
+                        return
+                    if not self._started:
+                        head = _kept(call.headers) + self._headers(max(self._input.action, relay.decision.action))
+                        await self._send({"type": "http.response.start", "status": call.status, "headers": head})
+                        self._started = True
+                    await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
         except asyncio.CancelledError:  # the client is gone; what it has seen is recorded all the same
             self._guard.record_stream(self._exchange, relay.decision, relay.judges)
             raise
@@ -297,6 +371,28 @@ class GuardedExchange:
             await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
             self._started = True
         await self._send({"type": "http.response.body", "body": self._decision_event(relay)})
+
+    async def _rewritten(self, relay: Relay) -> AsyncIterator[bytes]:
+        """Yield heartbeats while what is held is rewritten, then what may leave."""
+        work = asyncio.create_task(self._revise(relay))
+        try:
+            while not work.done():
+                await asyncio.wait({work}, timeout=HEARTBEAT_SECONDS)
+                if not work.done() and (beat := self._wire.heartbeat()):
+                    yield beat
+            await work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        yield relay.take()
+
+    async def _revise(self, relay: Relay) -> None:
+        """Rewrite the choices of a stream that have to be."""
+        for choice, judge in relay.unrevised.items():
+            texts = of_tracks(judge.copies)
+            rewritten = await self._revising().rewritten(texts, Stage.OUTPUT, judge.decision)
+            self._noted(rewritten.decision)
+            relay.revise(choice, rewritten.changes, rewritten.refusal, rewritten.decision.revision)
 
     async def _reject(self, request: Request, relay: Relay) -> None:
         """Answer with an error in place of a stream that is blocked before anything has left."""
@@ -339,12 +435,15 @@ class GuardedExchange:
     def _headers(self, action: Action) -> Headers:
         total = (time.perf_counter() - self._began) * 1000
         token = [(HEADER, self._token)] if self._token else []
+        rounds = [(b"x-guard-revisions", str(self._rounds).encode())] if self._rounds else []
+        rewriting = f"revise;dur={self._rewriting * 1000:.2f}, " if self._rounds else ""
         return [
             (b"x-guard-exchange", self._exchange.id.encode()),
             (b"x-guard-policy", self._policy.digest.encode()),
             (b"x-guard-action", action.word.encode()),
             *token,
-            (b"server-timing", f"guard;dur={self._judging * 1000:.2f}, total;dur={total:.2f}".encode()),
+            *rounds,
+            (b"server-timing", f"guard;dur={self._judging * 1000:.2f}, {rewriting}total;dur={total:.2f}".encode()),
         ]
 
 
@@ -389,6 +488,12 @@ def _decoded(answer: Answer) -> bytes:
         )
     except BadMessage as error:
         raise UpstreamError(f"the upstream's answer cannot be decoded: {error}") from error
+
+
+async def _silent() -> Message:
+    """Give an app that asks for more than its request nothing, ever."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets the event")
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

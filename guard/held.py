@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from guard.actions import Marked, Replacement, published, redact, replacements
 from guard.formats import arguments
 from guard.formats.base import Delta, Part, Piece
 from guard.streaming import ChoiceJudge
-from guard.values import Action, Decision
+from guard.values import Action, Decision, Revision, Span
 
 
 @dataclass(slots=True)
@@ -68,26 +69,44 @@ class HeldChoice:
     refused: bool = False
     started: bool = False
     replaced: dict[str, deque[Replacement]] = field(default_factory=dict)
+    refusal: str = ""
+    """What the client is told where what had to be rewritten could not be."""
+    revision: Revision | None = None
     settled: set[str] = field(default_factory=set)
     """Tracks of which every redaction is in `replaced`, as the choice is over."""
 
     @property
     def blocked(self) -> bool:
         """Whether nothing more of it may leave."""
-        return self.unwritable or self.judge.blocked
+        return self.unwritable or bool(self.refusal) or self.judge.blocked
 
     @property
     def decision(self) -> Decision:
         """The judge's decision, without words of the model in its pointers, and a block where a change cannot be written."""
         decision = self.judge.decision
-        action = Action.BLOCK if self.unwritable else decision.action
-        return published(replace(decision, action=action))
+        action = Action.BLOCK if self.unwritable or self.refusal else decision.action
+        message = self.refusal or decision.message
+        return published(replace(decision, action=action, message=message, revision=self.revision))
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has to be rewritten before anything of it may leave."""
+        return self.judge.unrevised and not self.refusal
+
+    def revise(self, texts: Mapping[str, str], refusal: str, revision: Revision | None) -> None:
+        """Put rewritten texts in the places of tracks, or have the choice refused where `refusal` says so."""
+        self.revision = revision
+        self.judge.revised = not refusal
+        self.refusal = refusal
+        for track, text in texts.items():
+            self.replaced[track] = deque([Replacement(Span(0, self.texts[track].end), text)])
+            self.settled.add(track)
 
     def cleared(self, held: HeldPart) -> bool:
         """Return whether all the text of a part may leave."""
         for delta, _, end in held.stretches:
             if delta.whole:
-                if not self.judge.done or self.blocked:
+                if not self.judge.done or self.judge.unrevised or self.blocked:
                     return False
             elif self.judge.limit(delta.track) < end:
                 return False
@@ -118,7 +137,7 @@ class HeldChoice:
 
     def write_whole(self) -> None:
         """Work out, once everything is judged, what leaves instead of each whole text."""
-        if self.instead or not self.whole or not self.judge.done or self.blocked:
+        if self.instead or not self.whole or not self.judge.done or self.judge.unrevised or self.blocked:
             return
         for track, whole in self.whole.items():
             text = whole.joined()

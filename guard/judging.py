@@ -49,12 +49,14 @@ class Judgement:
     Attributes:
         changes: New strings by pointer, where a rule redacts.
         choices: The decision on each choice; None stands for what belongs to no choice.
+        answers: What the detectors said, where the message is to be judged again before anything is recorded.
     """
 
     decision: Decision
     changes: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[Choice, Decision] = field(default_factory=dict)
     unredactable: bool = False
+    answers: tuple[tuple[Question, list[list[Finding]] | NoVerdict], ...] = ()
 
     @property
     def blocked(self) -> tuple[int, ...]:
@@ -184,7 +186,21 @@ def judgement(
         )
     }
     changes, unredactable = _changes(texts, rules, findings)
-    return Judgement(_joined(policy, choices), changes, choices, unredactable)
+    return Judgement(joined(policy, choices), changes, choices, unredactable)
+
+
+def joined(policy: Policy, choices: Mapping[Choice, Decision]) -> Decision:
+    """Return the decision on a message, given those on its choices: the strictest, with the rules and findings of all."""
+    if len(choices) == 1:
+        return next(iter(choices.values()))
+    strictest = max(choices.values(), key=lambda decision: decision.action)
+    fired_rules = {rule for decision in choices.values() for rule in decision.rules}
+    return replace(
+        strictest,
+        rules=tuple(rule.id for rule in policy.rules if rule.id in fired_rules),
+        findings=tuple(finding for decision in choices.values() for finding in decision.findings),
+        failed=tuple(sorted({name for decision in choices.values() for name in decision.failed})),
+    )
 
 
 def settled(
@@ -300,16 +316,3 @@ def _redactions(rules: Sequence[Rule], findings: Sequence[Finding]) -> Iterator[
         return
     for choice in dict.fromkeys(finding.location.choice for finding in findings):
         yield from redactions(fired(rules, [finding for finding in findings if finding.location.choice == choice]))
-
-
-def _joined(policy: Policy, choices: Mapping[Choice, Decision]) -> Decision:
-    if len(choices) == 1:
-        return next(iter(choices.values()))
-    strictest = max(choices.values(), key=lambda decision: decision.action)
-    fired_rules = {rule for decision in choices.values() for rule in decision.rules}
-    return replace(
-        strictest,
-        rules=tuple(rule.id for rule in policy.rules if rule.id in fired_rules),
-        findings=tuple(finding for decision in choices.values() for finding in decision.findings),
-        failed=tuple(sorted({name for decision in choices.values() for name in decision.failed})),
-    )

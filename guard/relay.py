@@ -6,7 +6,7 @@ where nothing changed. An event that belongs to no choice leaves after everythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from guard.errors import BadMessage
@@ -16,7 +16,7 @@ from guard.held import HeldChoice, HeldPart, HeldText, leaf
 from guard.media import Media
 from guard.policy.model import Policy
 from guard.streaming import ChoiceJudge, Window
-from guard.values import Decision, Finding
+from guard.values import Decision, Finding, Revision
 
 Choice = int | None
 
@@ -76,12 +76,22 @@ class Relay:
             policy=self._policy.digest,
             failed=tuple(sorted({name for decision in decisions for name in decision.failed})),
             message=strictest.message,
+            revision=next((decision.revision for decision in decisions if decision.revision is not None), None),
         )
 
     @property
     def judges(self) -> tuple[tuple[Choice, ChoiceJudge], ...]:
         """The judge of each choice so far."""
         return tuple((choice, lane.judge) for choice, lane in self._lanes.items())
+
+    @property
+    def unrevised(self) -> dict[Choice, ChoiceJudge]:
+        """The judges of choices that have to be rewritten before they may leave."""
+        return {choice: lane.judge for choice, lane in self._lanes.items() if lane.waits}
+
+    def revise(self, choice: Choice, texts: Mapping[str, str], refusal: str, revision: Revision | None) -> None:
+        """Take what a choice that had to be rewritten becomes: new texts by track, or a refusal."""
+        self._lanes[choice].revise(texts, refusal, revision)
 
     @property
     def started(self) -> bool:
@@ -217,7 +227,7 @@ class Relay:
 
     def _drain(self, choice: Choice, lane: HeldChoice, sent: list[bytes]) -> None:
         """Send what has been cleared at the head of a lane's queue."""
-        if lane.refused:
+        if lane.refused or lane.waits:
             return
         lane.write_whole()
         while lane.queue:
@@ -273,7 +283,7 @@ class Relay:
     def _refuse(self, choice: Choice, lane: HeldChoice, sent: list[bytes]) -> None:
         lane.refused = True
         lane.queue.clear()
-        message = lane.judge.decision.message or self._policy.message
+        message = lane.decision.message or self._policy.message
         if self._policy.refusal == "error":
             self.rejection = message
             sent.append(self._wire.stream_error(message, code="content_filter"))

@@ -96,7 +96,8 @@ class ChoiceJudge:
         self._exchange = exchange
         self._stage = stage
         self._excepts = any(rule.action is Action.ALLOW or (rule.late and rule.action > Action.FLAG) for rule in rules)
-        self._release = "whole" if self._excepts else release or policy.release
+        self._revises = any(rule.action is Action.REVISE for rule in rules)
+        self._release = "whole" if self._excepts or self._revises else release or policy.release
         self._tracks: dict[str, Track] = {}
         self._incoming: list[tuple[Track, list[str]]] = []
         self._time = 0
@@ -112,6 +113,8 @@ class ChoiceJudge:
         self._copying = copy
         self.copied_all = True
         """Whether `copies` holds all that was fed."""
+        self.revised = False
+        """Whether what had to be rewritten has been, so that it may leave."""
         if policy.counts and any(rule.stands and rule.action is Action.BLOCK for rule in rules):
             self._blocks.append(_Block(0, "", 0, _NO_LIMITS))
             self._settle()
@@ -130,6 +133,11 @@ class ChoiceJudge:
     def done(self) -> bool:
         """Whether the choice has ended and every verdict is in."""
         return self._decision is not None
+
+    @property
+    def unrevised(self) -> bool:
+        """Whether all is judged, and has to be rewritten before it may leave."""
+        return self._decision is not None and self._decision.action is Action.REVISE and not self.revised
 
     @property
     def decision(self) -> Decision:
@@ -199,7 +207,7 @@ class ChoiceJudge:
         if self._release == "optimistic":
             return known.length
         if self._release == "whole":
-            return known.length if self.done else 0
+            return known.length if self.done and not self.unrevised else 0
         limit = known.limit
         held_by = next((window for window in self._pending if window.limits is not _NO_LIMITS), None)
         if held_by is not None:

@@ -7,7 +7,7 @@ scores lie in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -167,6 +167,25 @@ class NoVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """What a text's rewriting came to.
+
+    Attributes:
+        rounds: How often it was rewritten and judged again.
+        asked: How many requests that took.
+        seconds: How long it took.
+        done: Whether the last version may leave; else it was refused.
+        by: Who rewrote it: `upstream`, or the name of a detector whose model did.
+    """
+
+    rounds: int
+    asked: int
+    seconds: float
+    done: bool
+    by: str = "upstream"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What is to happen, and why. Holds no user text, so it may be logged and stored.
 
@@ -177,6 +196,7 @@ class Decision:
         message: What the client may be told, when the action is block.
         not_run: Names of the detectors that were spared, because a cheaper one had settled the matter.
         retry_after: Seconds after which asking again is worthwhile, where nothing but an overloaded detector blocks; else 0.
+        revision: How it was rewritten, where a rule asked for that; None where none did.
     """
 
     action: Action = Action.ALLOW
@@ -187,6 +207,7 @@ class Decision:
     message: str = ""
     not_run: tuple[str, ...] = ()
     retry_after: float = 0.0
+    revision: Revision | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON values, with scores rounded to 4 decimals."""
@@ -209,6 +230,7 @@ class Decision:
             "failed": list(self.failed),
             "not_run": list(self.not_run),
             "message": self.message,
+            **({"revision": asdict(self.revision)} if self.revision is not None else {}),
         }
 
 

@@ -154,21 +154,21 @@ class _Wrapper:
             yield piece
 
     def _after_input(self, call: _Call, judged: Judgement) -> str | None:
-        if judged.decision.action is Action.BLOCK:
-            return self._refusal(judged.decision)
+        if judged.decision.action >= Action.REVISE:
+            return self._refusal(self._guard.final(judged.decision))
         call.change(judged.changes)
         return None
 
     def _released(self, answer: str, judged: Judgement) -> str:
-        if judged.decision.action is Action.BLOCK:
-            return self._refusal(judged.decision)
+        if judged.decision.action >= Action.REVISE:
+            return self._refusal(self._guard.final(judged.decision))
         return judged.changes.get("", answer)
 
     def _shown(self, pictures: Pictures, judged: Judgement) -> Any:  # noqa: ANN401
         """Return the images that may leave, with grey ones in place of the others."""
-        if judged.decision.action is not Action.BLOCK and not judged.unredactable:
+        if judged.decision.action < Action.REVISE and not judged.unredactable:
             return pictures.answer
-        self._refusal(judged.decision)
+        self._refusal(self._guard.final(judged.decision))
         return pictures.without(range(len(pictures.images)) if judged.all_blocked else judged.blocked)
 
     def _refusal(self, decision: Decision) -> str:

@@ -50,7 +50,7 @@ REQUEST = Record(
 
 EXPECT = Record(
     {
-        "action": Field(Word(("allow", "flag", "redact", "block")), "the decision's action"),
+        "action": Field(Word(("allow", "flag", "redact", "revise", "block")), "the decision's action"),
         "rules": Field(ListOf(Text("the id of a rule")), "the rules that fire: exactly these, in any order"),
         "categories": Field(ListOf(Text("a category")), "categories that some rule that fires has found"),
         "spans": Field(ListOf(_ANY_TEXT), "texts that some rule that fires has found, as they stand in what is judged"),

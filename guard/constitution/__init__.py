@@ -11,8 +11,10 @@ from guard.constitution.requests import (
     Message,
     Request,
     critique_request,
+    instructions,
     preference_request,
     revision_request,
+    rewriting_request,
     verdict_request,
 )
 
@@ -28,10 +30,12 @@ __all__ = [
     "Unreadable",
     "Verdict",
     "critique_request",
+    "instructions",
     "mark_of",
     "preference_request",
     "read",
     "readable",
     "revision_request",
+    "rewriting_request",
     "verdict_request",
 ]

@@ -122,6 +122,27 @@ def revision_request(principle: Principle, prompt: str, answer: str, critique: s
     return _request("revision", system, blocks, question, {"revision": _STRING}, Revision, mark)
 
 
+def rewriting_request(principle: Principle, message: str, mark: Mark = OWN_MARK) -> Request:
+    """Return the request to rewrite somebody's message to an assistant so that its answer can follow a principle."""
+    system = [
+        "You rewrite a message that somebody wrote to an assistant, so that a helpful answer to it follows a principle.",
+        _listed([principle.text]),
+        principle.revision and f"For an answer that breaks it, this would be asked: {principle.revision}",
+        "Keep the language, the form and whatever can be helped with. Write only the message itself: do not answer it, and do "
+        "not speak of the principle or of rewriting.",
+        _DATA,
+        'Answer with one JSON object and nothing else: {"revision": the whole rewritten message}.',
+    ]
+    question = "Rewrite the block 'message'. Answer with the JSON object."
+    asked = [part for part in system if part]
+    return _request("revision", asked, [Block("message", message)], question, {"revision": _STRING}, Revision, mark)
+
+
+def instructions(principles: Sequence[Principle]) -> str:
+    """Return the constitution as a system message tells it to a model."""
+    return f"Follow these principles in everything you write. {_listed([principle.text for principle in principles])}"
+
+
 def preference_request(principles: Sequence[Principle], prompt: str, first: str, second: str, mark: Mark = OWN_MARK) -> Request:
     """Return the question which of two answers follows the principles better.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from guard.media import Media
 from guard.values import Role
@@ -148,6 +148,23 @@ class Framing(Protocol):
 
     def end(self) -> Sequence[Frame]:
         """Return what is left when the upstream closes."""
+        ...
+
+
+@runtime_checkable
+class Conversing(Protocol):
+    """A wire format in which a model can be asked anything: what revising by the upstream needs."""
+
+    def question(self, request: Request, messages: Sequence[tuple[str, str]]) -> bytes:
+        """Return a request to the model of `request`, not streamed, with these messages: pairs of role and words."""
+        ...
+
+    def reply(self, body: bytes, request: Request) -> str:
+        """Return the words of the one answer to such a request. Raises BadMessage where there are none."""
+        ...
+
+    def instructed(self, body: bytes, text: str) -> bytes:
+        """Return a request with `text` as its first system message."""
         ...
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from guard.errors import BadMessage
-from guard.formats import walk
+from guard.formats import strict_json, walk
 from guard.formats.base import Piece, Request, Text
 from guard.formats.chat_messages import message_texts
 from guard.formats.openai_envelope import OpenAIFormat
@@ -58,6 +59,24 @@ class OpenAIChat(OpenAIFormat):
         walk.entries(tree, "", found, _READ)
         texts += walk.as_texts(described, Speaker(Role.TOOL_SCHEMA)) + walk.as_texts(found, Speaker(Role.USER))
         return Request(walk.document(body, tree, texts), wish.model, wish.stream, wish.usage, wish.remembered)
+
+    def question(self, request: Request, messages: Sequence[tuple[str, str]]) -> bytes:
+        """See `Conversing.question`."""
+        said = [{"role": role, "content": words} for role, words in messages]
+        model = {"model": request.model} if request.model else {}
+        return strict_json.encode({**model, "messages": said, "temperature": 0, "stream": False})
+
+    def reply(self, body: bytes, request: Request) -> str:
+        """See `Conversing.reply`."""
+        choices = objects(read_object(body, self._depth).get("choices"), "choices")
+        if len(choices) != 1:
+            raise BadMessage(f"choices: expected one, got {len(choices)}", code="invalid_value")
+        return as_string(as_object(choices[0].get("message"), "choices[0].message").get("content"), "choices[0].message.content")
+
+    def instructed(self, body: bytes, text: str) -> bytes:
+        """See `Conversing.instructed`."""
+        tree = read_object(body, self._depth)
+        return strict_json.encode({**tree, "messages": [{"role": "system", "content": text}, *tree["messages"]]})
 
     def _choice_texts(self, choice: dict[str, Any], pointer: str, speaker: Speaker) -> list[Text]:
         message = choice.get("message")

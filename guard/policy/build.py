@@ -44,15 +44,26 @@ def build(merged: Merged, kinds: Mapping[str, Kind], problems: list[Problem]) ->
         store=StoreSettings(**_plain(merged.settings.get("store", {}))),
         categories=own,
         messages=said.localised,
+        constitution=_constitution(merged, problems),
         counts=any(rule.count is not None for rule in rules),
         message=filled(said.text, {}) if said.text else USUAL_MESSAGE,
         **_policy_defaults(merged.settings.get("defaults", {})),
     )
 
 
+def _constitution(merged: Merged, problems: list[Problem]) -> str:
+    """Return where the upstream is told the principles; that there are any is checked."""
+    node = merged.constitution
+    if node is None or not isinstance(node.value, str):
+        return ""
+    if not merged.principles:
+        problems.append(node.problem("`principles` in the policy, with `constitution`", "none"))
+    return node.value
+
+
 def _speaking(rule: Rule, said: Message) -> Rule:
     """Return a rule without a message of its own with the policy's, where that differs from exchange to exchange."""
-    if rule.message or rule.action is not Action.BLOCK or not (said.localised or "{" in said.text):
+    if rule.message or rule.action < Action.REVISE or not (said.localised or "{" in said.text):
         return rule
     return replace(rule, message=said.text, messages=said.localised)
 

@@ -144,6 +144,15 @@ def _covers(exception: Finding, finding: Finding) -> bool:
     return finding.span is not None and exception.span.start <= finding.span.start and finding.span.end <= exception.span.end
 
 
+def refusal_by(policy: Policy, rule: Rule, found: Sequence[Finding]) -> str:
+    """Return what a client is told where a rule refuses: its message, else the policy's, with its fields filled."""
+    text = rule.message or policy.message
+    if "{" not in rule.message:
+        return text
+    category = found[0].category if found else next(iter(rule.category), "")
+    return filled(text, {"category": category, "rule": rule.id, "policy": policy.name, "principle": rule.principle})
+
+
 def _together(matched: Fired) -> Fired:
     """Return what is left of rules that no single finding fires: clauses fulfilled, counted rules fired."""
     settled = {
@@ -172,9 +181,4 @@ def _message(policy: Policy, in_order: Sequence[Rule], actions: Mapping[str, Act
     """Return the message of the first blocking rule that has one, else the policy's, with its fields filled."""
     blocking = [rule for rule in in_order if actions[rule.id] is Action.BLOCK]
     speaking = next((rule for rule in blocking if rule.message), blocking[0])
-    text = speaking.message or policy.message
-    if "{" not in text:
-        return text
-    found = next((found for rule, found in firing if rule.id == speaking.id), ())
-    category = found[0].category if found else next(iter(speaking.category), "")
-    return filled(text, {"category": category, "rule": speaking.id, "policy": policy.name, "principle": speaking.principle})
+    return refusal_by(policy, speaking, next((found for rule, found in firing if rule.id == speaking.id), ()))

@@ -13,6 +13,7 @@ from typing import Any
 
 from guard.policy.model import DetectorConfig, Mapped, Policy, Redactor, Rule, StoreSettings
 from guard.runtime.settings import RuntimeSettings
+from guard.values import Action
 
 
 def digest(policy: Policy, versions: Mapping[str, str]) -> str:
@@ -58,6 +59,7 @@ def canonical(policy: Policy, versions: Mapping[str, str]) -> dict[str, Any]:
         "categories": sorted(policy.categories),
         **({} if policy.store == StoreSettings() else {"store": asdict(policy.store)}),
         **({"messages": sorted(policy.messages)} if policy.messages else {}),
+        **({"constitution": policy.constitution} if policy.constitution else {}),
     }
 
 
@@ -102,6 +104,7 @@ def _further(rule: Rule) -> dict[str, Any]:
         "sample": rule.sample if rule.sample < 1 else 0,
         "count": [sorted(rule.count.rules), rule.count.at_least, rule.count.turns] if rule.count is not None else [],
         "messages": sorted(rule.messages),
+        "revise": asdict(rule.revise) if rule.action is Action.REVISE else {},
     }
     return {key: value for key, value in said.items() if value}
 

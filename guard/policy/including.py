@@ -13,7 +13,7 @@ from guard.policy.node import Node
 from guard.policy.schema import ONLY_WITH_ACTIONS
 from guard.policy.shapes import did_you_mean
 
-_NOT_INCLUDED = ("extends", "routes", "limits", "store")
+_NOT_INCLUDED = ("extends", "routes", "limits", "store", "constitution")
 """Keys of a policy as a whole, which a pack leaves to whoever includes it."""
 
 _OWN_DEFAULTS = ("message", "threshold", "severities", "on_error")

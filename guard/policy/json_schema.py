@@ -206,6 +206,7 @@ def _between_rule_keys() -> JsonSchema:
         "oneOf": [{"required": [key]} for key in ("id", "override", "disable")],
         "allOf": [
             {"if": {"required": ["id"]}, "then": {"required": ["action"], "anyOf": _READINGS}},
+            {"if": {**_says("action", "revise"), "required": ["id", "action"]}, "then": {"required": ["principle"]}},
             *({"if": {"required": [key]}, "then": _none_of(*others)} for key, others in schema.INSTEAD_OF.items()),
             {"if": {"required": ["disable"]}, "then": alone},
             {"if": {**_says("action", "allow"), "required": ["id", "action"]}, "then": {"required": ["overrides"]}},

@@ -115,6 +115,8 @@ def _cost_to_streams(policy: Policy, kinds: Mapping[str, Kind]) -> Iterator[Rema
     for rule in reading:
         if rule.action is Action.ALLOW:
             yield Remark(Level.INFO, "L020", rule.id, "an exception: streams that it may apply to are released whole")
+        elif rule.action is Action.REVISE:
+            yield Remark(Level.INFO, "L020", rule.id, "it rewrites: streams that it may apply to are released whole")
         elif rule.late and rule.action > Action.FLAG:
             message = "it looks at all findings together: streams that it may apply to are released whole"
             yield Remark(Level.INFO, "L020", rule.id, message)

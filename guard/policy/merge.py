@@ -76,6 +76,7 @@ class Merged:
     categories: list[Node] = field(default_factory=list)
     helplines: Fields = field(default_factory=dict)
     messages: list[Node] = field(default_factory=list)
+    constitution: Node | None = None
     disabled: set[str] = field(default_factory=set)
 
 
@@ -98,6 +99,8 @@ def merge(layers: list[Layer], problems: list[Problem]) -> Merged:
         _add_mapped(merged, layer, problems)
         merged.categories.extend(items(layer.fields.get("categories")))
         merged.messages.extend(node for key, node in members(layer.fields.get("defaults")).items() if key == "message")
+        if "constitution" in layer.fields and not layer.included:
+            merged.constitution = layer.fields["constitution"]
         merged.helplines.update(_by_locale(layer.fields.get("helplines")))
     return merged
 

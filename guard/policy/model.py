@@ -66,6 +66,21 @@ class Redactor:
 
 
 @dataclass(frozen=True, slots=True)
+class Revise:
+    """How a text is rewritten.
+
+    Attributes:
+        by: `upstream`, or the name of a detector whose model is asked.
+        rounds: How often at most.
+        timeout: Seconds that all of it may take.
+    """
+
+    by: str = "upstream"
+    rounds: int = 2
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Principle:
     """A sentence of the constitution, with what a critic is asked and how an answer is revised."""
 
@@ -94,6 +109,7 @@ class Rule:
         sample: The share of the exchanges for which it holds, in (0, 1].
         count: How often rules must have fired in the conversation.
         messages: Pairs of a locale and a text, where `message` is localised.
+        revise: For `revise`: who rewrites.
         stands: In a rule made for one exchange: whether it fires whatever is found.
         where: In a rule made for one exchange: which findings its condition lets count; None for all.
     """
@@ -121,6 +137,7 @@ class Rule:
     sample: float = 1.0
     count: Count | None = None
     messages: tuple[tuple[str, str], ...] = ()
+    revise: Revise = Revise()
     stands: bool = False
     where: Callable[[Finding], bool] | None = field(default=None, compare=False)
 
@@ -360,6 +377,7 @@ class Policy:
         categories: Categories of the policy's own.
         messages: Pairs of a locale and a text, where `message` is localised.
         counts: Whether some rule counts over a conversation.
+        constitution: `system` where the upstream is told the principles; else empty.
     """
 
     name: str
@@ -378,6 +396,7 @@ class Policy:
     store: StoreSettings = StoreSettings()
     messages: tuple[tuple[str, str], ...] = ()
     counts: bool = False
+    constitution: str = ""
 
 
 TURNS: Mapping[str, tuple[str, ...]] = {"all": ("old", "new", "last"), "new": ("new", "last"), "last": ("last",)}

@@ -37,6 +37,7 @@ SECTIONS = (
     Section("`count`", schema.COUNT),
     Section("`schedule`", schema.SCHEDULE),
     Section("`redact`", schema.REDACT),
+    Section("`revise`", schema.REVISE, "[revise.md](revise.md) says more."),
     Section("`redact.params`", schema.REDACT_PARAMS, "Of the operators of Presidio's anonymizer ([presidio.md](presidio.md))."),
     Section("`defaults`", schema.DEFAULTS),
     Section("`routes`", schema.ROUTES),

@@ -75,7 +75,7 @@ CODES: Mapping[str, Code] = {
     "L013": Code((_ERROR, _WARNING), "no score reaches a threshold, or hardly ever one of a model"),
     "L014": Code((_WARNING,), "a rule that acts holds for a share of the exchanges only"),
     "L015": Code((_WARNING,), "a rule never fires any more: its schedule is over"),
-    "L020": Code((_INFO,), "an exception, or a rule on several findings, holds streams back until their end"),
+    "L020": Code((_INFO,), "an exception, a rule that rewrites or one on several findings holds streams back until their end"),
     "L021": Code((_INFO,), "a detector holds streams back until their end, for these rules", "detectors"),
     "L022": Code((_INFO,), "a detector holds streams back for a window, for these rules", "detectors"),
     "L023": Code((_WARNING, _INFO), "images, sounds and files pass unjudged", "routes.media"),

@@ -15,7 +15,7 @@ from guard.policy.locales import Localised
 from guard.policy.logic import Clause, leaves
 from guard.policy.merge import Draft, Merged, is_true, items, members, without_invalid, word
 from guard.policy.messages import Message, check_message, message_of
-from guard.policy.model import DetectorConfig, Kind, Rule, reported
+from guard.policy.model import DetectorConfig, Kind, Revise, Rule, reported
 from guard.policy.node import Node, quoted
 from guard.policy.redactors import check_redactor, redactor
 from guard.policy.schema import INSTEAD_OF, ONLY_WITH_ACTIONS, ROLE_WORDS, RULE, SEVERITIES, default_roles
@@ -156,6 +156,22 @@ class RuleBuilder:
         if action == "allow" and "count" in fields and not any(name in fields for name in ("detect", *LOGIC)):
             problems.append(fields["count"].problem("for `allow`, something that is found", "a count alone", "add `detect`"))
         check_redactor(fields.get("redact"), problems)
+        if action == "revise":
+            self._check_revision(draft)
+
+    def _check_revision(self, draft: Draft) -> None:
+        """Check that a rule that rewrites says by which principle, and names a model that can."""
+        if "principle" not in draft.fields:
+            hint = "a principle says how a text is criticised and rewritten"
+            self.problems.append(draft.node.problem("the key `principle` with `action: revise`", "none", hint))
+        revise = draft.fields.get("revise")
+        node = members(revise).get("by")
+        if node is None or not isinstance(node.value, str) or node.value == "upstream":
+            return
+        config = self.detectors.get(node.value)
+        known = {name: None for name, each in self.detectors.items() if each.use == "llm-judge"}
+        if node.value not in self.merged.detectors or (config is not None and config.use != "llm-judge"):
+            self._unknown(node, "`upstream`, or the name of a detector `use: llm-judge`", {"upstream": None, **known})
 
     def _check_condition(self, draft: Draft, condition: CelCondition | None) -> None:
         """Check what a condition reads against what its rule does."""
@@ -230,6 +246,7 @@ def _rule(name: str, given: dict[str, Any], defaults: dict[str, Any], threshold:
         principle=given.get("principle", ""),
         message=parts.message.text,
         redact=redactor(given.get("redact", {})),
+        revise=Revise(**{"by": "upstream", **given.get("revise", {})}),
         when=parts.condition,
         turns=given.get("turns", "all"),
         overrides=tuple(rule for rule in given.get("overrides", ()) if rule not in gone),

@@ -62,6 +62,7 @@ ACTIONS: Mapping[str, str] = {
     "allow": "an exception: takes the rules named in `overrides` out, for findings that lie within what it matched",
     "flag": "the decision says so; nothing is changed or held",
     "redact": "what was found is replaced before it goes on: in the request for the model, in the answer for the client",
+    "revise": "it is rewritten by the rule's principle and judged again, some times over; what still may not leave is refused",
     "block": "the request isn't sent, or the answer's choice ends, and the client is refused with `message`",
 }
 """What `action:` may say, and what happens then."""
@@ -69,7 +70,8 @@ ACTIONS: Mapping[str, str] = {
 ONLY_WITH_ACTIONS: Mapping[str, tuple[str, ...]] = {
     "overrides": ("allow",),
     "redact": ("redact",),
-    "on_error": ("block", "redact"),
+    "on_error": ("block", "redact", "revise"),
+    "revise": ("revise",),
 }
 """Keys of a rule that only some actions have."""
 
@@ -196,6 +198,15 @@ SCHEDULE = Record(
     }
 )
 
+REVISE = Record(
+    {
+        "by": Field(ID, "`upstream`, or a detector `use: llm-judge`, whose model it is then", default="upstream"),
+        "rounds": Field(Number(1, 5, integer=True), "how often it is rewritten at most", default=2),
+        "timeout": Field(Number(0.1, 600), "seconds that all of it may take", default=60),
+    },
+    word="by",
+)
+
 RULE = Record(
     {
         "id": Field(ID, "the name under which decisions report it"),
@@ -227,16 +238,15 @@ RULE = Record(
         "severity": Field(Word(tuple(SEVERITIES)), "in place of `threshold`: a name for one (`defaults.severities`)"),
         "thresholds": Field(MapOf(CATEGORY_PATTERN, THRESHOLD), "thresholds by category, where they differ from `threshold`"),
         "by_language": Field(MapOf(LANGUAGE, THRESHOLD), "thresholds by the language that the user writes"),
-        "action": Field(
-            Word(tuple(ACTIONS), later={"revise": "use block or redact"}, meanings=ACTIONS), "what happens when it fires"
-        ),
+        "action": Field(Word(tuple(ACTIONS), meanings=ACTIONS), "what happens when it fires"),
         "redact": Field(REDACT, "how what it found is made unreadable"),
+        "revise": Field(REVISE, "with `revise`: who rewrites, and how often"),
         "message": Field(LOCALISED, "what the client is told when it blocks; may be given by locale"),
         "overrides": Field(ListOf(ID, single=True, empty=False), "with `allow`: the rules that do not apply to what it matched"),
         "on_error": Field(ON_ERROR, "what happens when one of its detectors gives no verdict", default="block"),
         "reason": Field(Text(), "why, for whoever reads the policy"),
     },
-    later={"store": _ONCE_BUILT, "revise": _ONCE_BUILT},
+    later={"store": _ONCE_BUILT},
 )
 
 RUNTIME = Record(
@@ -402,6 +412,9 @@ POLICY = Record(
         "parameters": Field(PARAMETERS, "what whoever includes this file may say, put in place of `$(name)`"),
         "categories": Field(ListOf(OWN_CATEGORY), "categories of the policy's own"),
         "principles": Field(ListOf(PRINCIPLE), "the constitution"),
+        "constitution": Field(
+            Word(("system",)), "with `system`, the upstream is told the principles in a system message of each request"
+        ),
         "detectors": Field(MapOf(ID, DETECTOR), "what looks at the texts, by name"),
         "defaults": Field(DEFAULTS, "what holds where a rule does not say"),
         "helplines": Field(LOCALISED, "where to find help, for `{helpline}` in messages; may be given by locale"),

@@ -74,7 +74,7 @@ BROKEN = [
     ("a threshold in quotes", HEAD + RULE % 'threshold: "0.5"', 9, "rules[1].threshold", "a number in [0, 1]", "without quotes: 0.5"),
     ("a threshold that is true", HEAD + RULE % "threshold: true", 9, "rules[1].threshold", "a number in [0, 1]", ""),
     ("an action misspelt", HEAD + "  - {id: r, detect: people, category: pii, action: blok}", 9, "rules[1].action", "block", "`block`?"),
-    ("revise", HEAD + "  - {id: r, detect: people, category: pii, action: revise}", 9, "rules[1].action", "block", "use block or redact"),
+    ("revise without a principle", HEAD + "  - {id: r, detect: people, category: pii, action: revise}", 9, "rules[1]", "the key `principle`", "criticised"),
     ("the redactor token", HEAD + "  - {override: x, redact: token}", 9, "rules[1].redact", "label, mask, hash or presidio", "use hash"),
     ("a redactor misspelt", HEAD + RULE % "redact: {with: msak}", 9, "rules[1].redact.with", "label, mask, hash or presidio", "`mask`?"),
     ("a stage misspelt", HEAD + RULE % "on: outputs", 9, "rules[1].on", "input or output", "`output`?"),

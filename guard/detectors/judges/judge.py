@@ -71,6 +71,10 @@ class LlmJudge(Remote):
         """Return at most one finding for each item, the surest of its pieces; its span is what the model quotes, if there."""
         return await together([self._judged(item) for item in items])
 
+    async def ask(self, request: Request) -> str | Mapping[str, Any]:
+        """Return what its model answers to any request about the constitution. Raises DetectorError where it does not."""
+        return (await self._asks.ask(request)).content
+
     async def _judged(self, item: Item) -> list[Finding]:
         if not item.text[item.judged_from :].strip():
             return []
