@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from guard.anonymizing import anonymized
+from guard.faking import faked
 from guard.formats.fields import public_pointer
 from guard.policy.decide import strictest
 from guard.policy.model import Redactor
@@ -86,6 +87,8 @@ def _instead(original: str, entry: Marked) -> str:
         return "".join("*" if character.isalnum() else character for character in original[: len(original) - kept]) + shown
     if redactor.kind == "presidio":
         return anonymized(original, redactor, label.replace("-", "_"), hashlib.sha256(_KEY).digest())
+    if redactor.kind == "fake":
+        return faked(original, entry.category, hashlib.sha256(_KEY).digest())
     if redactor.kind == "hash":
         digest = hmac.new(_KEY, original.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         return f"[{label}:{digest[:12]}]"

@@ -110,7 +110,7 @@ def redactions(fired_rules: Fired) -> tuple[Redaction, ...]:
 
 
 def strictest(first: Redactor, second: Redactor) -> Redactor:
-    """Return the redactor that tells less: label before mask before hash; of two masks, the one that keeps less.
+    """Return the redactor that tells less: label before mask and fake before hash; of two masks, the one that keeps less.
 
     Presidio's operators rank among them: `redact` and `replace` with labels, `mask` with masks, `hash` with hashes; `encrypt`
     comes last, because it keeps everything for whoever has the key. The order of the two makes no difference.
@@ -126,7 +126,7 @@ def _telling(redactor: Redactor) -> tuple[int, int, str, str, str, str]:
     return _STRICTNESS[how], kept, redactor.kind, redactor.label, repr((how, redactor.params)), redactor.key_env
 
 
-_STRICTNESS = {"label": 0, "redact": 0, "replace": 0, "mask": 1, "hash": 2, "encrypt": 3}
+_STRICTNESS = {"label": 0, "redact": 0, "replace": 0, "mask": 1, "fake": 1, "hash": 2, "encrypt": 3}
 _MUCH = 1_000_000
 """A mask that hides a number of characters, however many, may keep more than one that keeps a number of them."""
 

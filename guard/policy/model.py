@@ -49,7 +49,7 @@ class Redactor:
     """How a span is made unreadable.
 
     Attributes:
-        kind: `label` ([EMAIL]), `mask` (****1111), `hash` (a keyed digest) or `presidio` (an operator of its anonymizer).
+        kind: `label` ([EMAIL]), `mask` (****1111), `hash` (a keyed digest), `fake` (of the same form) or `presidio` (an operator of its anonymizer).
         keep: For `mask`: how many characters stay readable at the end.
         label: For `label`: the word to use; empty means the category's kind.
         operator: For `presidio`: which.

@@ -52,6 +52,9 @@ def check_redactor(node: Node | None, problems: list[Problem]) -> None:
     for name, only in ONLY_WITH_REDACTOR.items():
         if name in fields and kind != only:
             problems.append(fields[name].problem(f"`{name}` only with `{only}`", f"`{kind}`"))
+    if node is not None and kind == "fake" and find_spec("faker") is None:
+        hint = "pip install 'tenet-guard[fake]'"
+        problems.append(fields["with"].problem("a redactor whose packages are installed", hint=hint))
     if node is None or kind != "presidio":
         return
     if find_spec("presidio_anonymizer") is None:

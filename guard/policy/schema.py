@@ -123,8 +123,8 @@ REDACT_PARAMS = Record(
 REDACT = Record(
     {
         "with": Field(
-            Word(("label", "mask", "hash", "presidio"), later={"token": "use hash"}),
-            "how it is made unreadable: [EMAIL], ****1111, a digest, or by Presidio's anonymizer",
+            Word(("label", "mask", "hash", "fake", "presidio"), later={"token": "use hash"}),
+            "how it is made unreadable: [EMAIL], ****1111, a digest, a fake of its form, or by Presidio's anonymizer",
             default="label",
         ),
         "keep": Field(Number(0, 16, integer=True), "with `mask`: how many characters stay readable at the end", default=0),
