@@ -18,13 +18,15 @@ from guard.cli.main import app
 from guard.errors import StoreError
 from guard.store import schema
 from guard.store.connecting import writing
-from guard.store.exporting.asked import SPLITS, Asked
+from guard.store.exporting.asked import FORMATS, SPLITS, Asked
 from guard.store.exporting.choosing import choose
 from guard.store.exporting.exporting import export
 from guard.store.exporting.resolving import Agreement
 from guard.store.exporting.splitting import split, split_of
 from guard.store.exporting.spool import Item, Spool, Vote
 from guard.store.identity import now
+from guard.store.importing.importing import Asked as ImportAsked
+from guard.store.importing.importing import import_file
 from guard.store.store import Store
 from guard.values import Action
 
@@ -339,3 +341,28 @@ def test_the_command_exports_lists_and_refuses(tmp_path: Path):
         refused = run(*arguments)
         assert isinstance(refused.exception, StoreError)
         assert reason in str(refused.exception)
+
+
+def test_no_format_lets_private_words_out_wherever_they_came_from(store: Store, tmp_path: Path):
+    private = (MAIL, "+1 415 555 0132", "AKIAIOSFODNN7EXAMPLE")
+    words = f"Write to {private[0]}, call {private[1]}, or use {private[2]}."
+    exchange = keep_answers(store, f"I say: {words}", [words, "I would not say."], form="full")
+    say(store, exchange, "preference", preferred=0, compared=(1,), comment=words)
+    say(store, exchange, "thumb", value=1.0, choice=0, comment=words)
+    say(store, exchange, "score", value=0.5, choice=0)
+    say(store, exchange, "category", category="harassment", value=0.0, choice=0)
+    say(store, exchange, "correction", choice=1, correction=words)
+    pair = {"prompt": f"Imported: {words}", "chosen": words, "rejected": f"No. {words}", "by": "ann"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
+    import_file(store, ImportAsked(tmp_path / "pairs.jsonl"))
+    for kind in FORMATS:
+        card = export(store, Asked(kind, tmp_path / kind))
+        assert card["records"] > 0
+        for file in (tmp_path / kind).iterdir():
+            content = file.read_bytes()
+            assert [each for each in private if each.encode() in content] == [], (kind, file.name)
+        kept = export(store, Asked(kind, tmp_path / f"{kind}-kept", keep_personal_data=True))
+        assert kept["records"] == card["records"]
+        assert all(
+            each.encode() in b"".join(file.read_bytes() for file in (tmp_path / f"{kind}-kept").iterdir()) for each in private
+        )
