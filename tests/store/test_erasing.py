@@ -118,20 +118,31 @@ def test_more_is_erased_than_one_transaction_takes(store: Store):
     assert not any(rows(store).values())
 
 
-def test_nothing_of_an_erased_person_is_left_in_the_file_or_its_log(tmp_path: Path):
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_nothing_of_an_erased_person_is_left_in_the_file_or_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+):
+    if encrypted:
+        monkeypatch.setenv("TENET_STORE_KEY", Fernet.generate_key().decode())
     store = open_store(str(tmp_path / "store.db"))
     for number in range(60):
         fill(store, f"jane{number}")
         keep_answers(store, f"{CANARY} {number} " * (number + 1), ["yes"], subject="jane")
         keep_answers(store, f"something else {number}", ["no"], subject="joan")
     ids = [store.pseudonym("subject", "", name) for name in ("jane", *(f"jane{number}" for number in range(60)))]
-    assert any(CANARY.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    with reading(store.engine) as connection:
+        bodies = [bytes(body)[:64] for body in connection.execute(select(schema.texts.c.body)).scalars()]
+    assert encrypted is not any(CANARY.encode() in path.read_bytes() for path in tmp_path.iterdir())
     other = open_store(str(tmp_path / "store.db"))
     erase(store, Whose("", Kind.SUBJECT, tuple(ids)))
+    with reading(store.engine) as connection:
+        kept = {bytes(body)[:64] for body in connection.execute(select(schema.texts.c.body)).scalars()}
+    assert len(kept) < len(set(bodies))
     for path in tmp_path.iterdir():
         content = path.read_bytes()
         assert CANARY.encode() not in content
         assert [each for each in ids if each.encode() in content] == []
+        assert sum(body in content for body in bodies if body not in kept) == 0
     assert len(list(other.exchanges.every(""))) == 60
     other.close()
     store.close()
