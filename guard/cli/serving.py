@@ -23,7 +23,8 @@ from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
 from guard.policy.model import DetectorConfig
-from guard.ports import RecentDecisions
+from guard.ports import Memory, RecentDecisions
+from guard.remembering import RecentConversations
 from guard.runtime.cache import VerdictCache, cache_at
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ def serve_guarded(
     options = AccessOptions(require_key, subject_header, bool(key_env))
     with _recording(store, migrate=migrate) as (recorder, fresh):
 
+        memory = RecentConversations()  # what a conversation came to outlives a change of the policy
+
         def load() -> Guard:
-            return _loaded(policy, recorder, verdicts)
+            return _loaded(policy, recorder, verdicts, memory)
 
         recent, kept = (recorder, None) if isinstance(recorder, RecentDecisions) else (recorder.recent, recorder.store)
         check(options, kept, fresh=fresh)
@@ -126,10 +129,10 @@ def _leave(*_: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def _loaded(policy: str, recorder: RecentDecisions | StoreRecorder, cache: VerdictCache) -> Guard:
+def _loaded(policy: str, recorder: RecentDecisions | StoreRecorder, cache: VerdictCache, memory: Memory) -> Guard:
     """Return the guard with its models loaded and warm; tells on standard error what takes long."""
     began = time.perf_counter()
-    guard = Guard(policy, recorder=recorder, cache=cache, loading=_tell_loading)
+    guard = Guard(policy, recorder=recorder, cache=cache, memory=memory, loading=_tell_loading)
     guard.prepare()
     if not isinstance(recorder, RecentDecisions):
         versions = {name: detector.version for name, detector in guard.detectors.items()}
