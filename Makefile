@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8080
 DATA ?= ../shared/data
-EXTRAS := detoxify,transformers,presidio,onnx,encoder,images,ocr,language,data,redis,ray,crypto,fakes,postgres,alignment
+EXTRAS := detoxify,transformers,presidio,onnx,encoder,images,ocr,language,data,redis,ray,crypto,fake,postgres,alignment
 SOURCES := guard alignment tests benchmarks examples
 
 .DEFAULT_GOAL := help
