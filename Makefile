@@ -4,6 +4,7 @@ BIN := .venv/bin
 PORT ?= 8080
 DATA ?= ../shared/data
 EXTRAS := detoxify,transformers,presidio,onnx,encoder,images,ocr,language,data,redis,ray,crypto,fake,postgres,alignment
+PACKS := $(filter-out %_test.yaml,$(wildcard policies/packs/*.yaml))
 SOURCES := guard alignment tests benchmarks examples
 
 .DEFAULT_GOAL := help
@@ -31,9 +32,9 @@ unit: .venv/all ## Run the tests, with coverage
 	$(BIN)/coverage report --skip-covered --fail-under=90
 
 policies: .venv/all ## Lint and test the policies that are shipped, with coverage and mutation
-	$(BIN)/guard policy fmt --check policies/*.yaml
-	$(BIN)/guard policy lint default strict constitution
-	$(BIN)/guard policy test --min-coverage 100 --mutate default strict constitution
+	$(BIN)/guard policy fmt --check policies/*.yaml policies/packs/*.yaml
+	$(BIN)/guard policy lint default strict constitution $(PACKS)
+	$(BIN)/guard policy test --min-coverage 100 --mutate default strict constitution $(PACKS)
 
 bench: .venv/all ## Measure what the guard costs; results in benchmarks/results
 	$(BIN)/python -m benchmarks.overhead

@@ -49,7 +49,8 @@ class Redactor:
     """How a span is made unreadable.
 
     Attributes:
-        kind: `label` ([EMAIL]), `mask` (****1111), `hash` (a keyed digest), `fake` (of the same form) or `presidio` (an operator of its anonymizer).
+        kind: `label` ([EMAIL]), `mask` (****1111), `hash` (a keyed digest), `fake` (of the same form)
+            or `presidio` (an operator of its anonymizer).
         keep: For `mask`: how many characters stay readable at the end.
         label: For `label`: the word to use; empty means the category's kind.
         operator: For `presidio`: which.
@@ -112,6 +113,8 @@ class Rule:
         revise: For `revise`: who rewrites.
         stands: In a rule made for one exchange: whether it fires whatever is found.
         where: In a rule made for one exchange: which findings its condition lets count; None for all.
+        late: Whether no single finding tells that it fires, but only all of them together.
+        close: Whether more than `threshold` and `category` tells which findings are its own.
     """
 
     id: str
@@ -140,6 +143,13 @@ class Rule:
     revise: Revise = Revise()
     stands: bool = False
     where: Callable[[Finding], bool] | None = field(default=None, compare=False)
+    late: bool = field(init=False, default=False, repr=False, compare=False)
+    close: bool = field(init=False, default=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        counting = self.count is not None and not self.detect and not self.stands
+        object.__setattr__(self, "late", self.logic is not None or counting)
+        object.__setattr__(self, "close", self.logic is not None or bool(self.thresholds) or self.where is not None)
 
     @property
     def conditional(self) -> bool:
@@ -153,18 +163,13 @@ class Rule:
             or bool(self.messages)
         )
 
-    @property
-    def late(self) -> bool:
-        """Whether no single finding tells that it fires, but only all of them together."""
-        return self.logic is not None or (self.count is not None and not self.detect and not self.stands)
-
     def reads(self, detector: str, role: Role) -> bool:
         """Return whether this rule looks at what `detector` says about words of `role`."""
         return detector in self.detect and role in self.roles
 
     def matches(self, finding: Finding) -> bool:
         """Return whether `finding` makes this rule fire; with `logic`, whether it is one of those that it asks for."""
-        if self.logic is not None or self.thresholds or self.where is not None:
+        if self.close:
             return self._matches_closely(finding)
         return (
             finding.score >= self.threshold
