@@ -76,7 +76,6 @@ def serve_guarded(
     verdicts = cache_at(cache)
     options = AccessOptions(require_key, subject_header, bool(key_env))
     with _recording(store, migrate=migrate) as (recorder, fresh):
-
         memory = RecentConversations()  # what a conversation came to outlives a change of the policy
 
         def load() -> Guard:
