@@ -15,6 +15,7 @@ from guard.detectors.running import Composed
 from guard.detectors.screening import Screen
 from guard.formats.base import Piece, Text
 from guard.judging import Origin, Question, Readers, judgement, questions
+from guard.policy.logic import leaves
 from guard.policy.model import DetectorConfig, Kind, Policy, Rule
 from guard.ports import KeptText, KeptTexts
 from guard.streaming import ChoiceJudge
@@ -158,12 +159,16 @@ def _sweepers(policy: Policy, detectors: Mapping[str, Detector]) -> dict[str, De
     return sweepers
 
 
+def _everywhere(rule: Rule) -> Rule:
+    """Return a redact rule that holds always and for everybody, and for whatever any of its clauses is about."""
+    least = [rule.threshold, *(least for _, least in rule.by_language)]
+    least += [leaf.threshold for leaf in leaves(rule.logic)] if rule.logic is not None else []
+    unbounded = replace(rule, on=frozenset(Stage), roles=frozenset(Role), turns="all", when=None, schedule=None, sample=1.0)
+    return replace(unbounded, count=None, logic=None, by_language=(), threshold=min(least))
+
+
 def _rules(policy: Policy, kinds: Mapping[str, Kind], names: tuple[str, ...]) -> tuple[Rule, ...]:
-    everywhere = [
-        replace(rule, on=frozenset(Stage), roles=frozenset(Role), turns="all", when=None)
-        for rule in policy.rules
-        if rule.action is Action.REDACT
-    ]
+    everywhere = [_everywhere(rule) for rule in policy.rules if rule.action is Action.REDACT]
     exact = tuple(name for name in names if name not in policy.detectors or kinds[policy.detectors[name].use].spans)
     vague = tuple(name for name in names if name not in exact)
     on = frozenset(Stage)

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from guard.errors import PolicyError, Problem
 from guard.policy.model import Policy
 from guard.policy.node import Node
 from guard.policy.schema import ROLE_WORDS
 from guard.policy.shapes import Anything, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word, did_you_mean
+from guard.policy.timing import parsed_moment
 from guard.policy.yaml_source import read_file
-from guard.values import Caller, Role, Stage
+from guard.values import Action, Caller, Decision, Role, Stage
+
+_UTC = ZoneInfo("UTC")
 
 _ANY_TEXT = Text("a text", pattern=r"(?s).*", longest=200_000)
 _NAME = Text("a name")
@@ -37,6 +41,12 @@ _CALLER = Record(
         "roles": Field(ListOf(_NAME, single=True), "what the key may do"),
     }
 )
+_PAST = Record(
+    {
+        "rules": Field(ListOf(Text("the id of a rule"), single=True), "the rules that fired", default=[]),
+        "action": Field(Word(tuple(action.word for action in Action)), "the decision's action", default="flag"),
+    }
+)
 REQUEST = Record(
     {
         "method": Field(_NAME, "of HTTP"),
@@ -44,6 +54,12 @@ REQUEST = Record(
         "headers": Field(MapOf(_NAME, _ANY_TEXT), "as the client sends them"),
         "model": Field(_NAME, "the model that is asked for"),
         "caller": Field(_CALLER, "who is calling"),
+        "at": Field(Text("a moment, such as `2026-12-24T23:00+01:00`"), "when it comes, for schedules; now where absent"),
+        "languages": Field(ListOf(_NAME, single=True), "what the user writes in; heard from the text where absent"),
+        "turn": Field(Number(0, 100_000, integer=True), "how many times the user has spoken"),
+        "tools": Field(ListOf(_NAME), "names of the tools that it offers"),
+        "parameters": Field(MapOf(_NAME, Anything("a number, a truth value or a text")), "such as `temperature`"),
+        "past": Field(ListOf(_PAST), "what the earlier exchanges of the conversation came to, oldest first"),
     }
 )
 """What a test may say about the request, for rules with a condition; the documentation's table is held to it."""
@@ -97,6 +113,12 @@ class Asked:
     headers: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
     caller: Caller = Caller()
+    at: float = 0.0
+    languages: tuple[str, ...] = ()
+    turn: int = 0
+    tools: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    past: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +204,22 @@ def _check(entry: Node, policy: Policy, folder: Path, problems: list[Problem]) -
     for rule in _list(expect, "rules") if expect else ():
         if rule.value not in rules:
             problems.append(rule.problem("the id of a rule of this policy", hint=did_you_mean(str(rule.value), rules)))
+    request = _get(entry, "request")
+    if request:
+        _check_request(request, rules, problems)
     for name, written in scores.keys.items() if scores else ():
         if name not in detectors:
             problems.append(written.problem("the name of a detector of this policy", hint=did_you_mean(name, detectors)))
+
+
+def _check_request(request: Node, rules: Sequence[str], problems: list[Problem]) -> None:
+    at = _get(request, "at")
+    if at and parsed_moment(str(at.value), _UTC) is None:
+        problems.append(at.problem("a moment of ISO 8601, such as `2026-12-24T23:00+01:00`"))
+    for each in _list(request, "past"):
+        for rule in _list(each, "rules"):
+            if rule.value not in rules:
+                problems.append(rule.problem("the id of a rule of this policy", hint=did_you_mean(str(rule.value), rules)))
 
 
 def _case(entry: Node, folder: Path) -> Case:
@@ -212,7 +247,17 @@ def _asked(said: Mapping[str, Any]) -> Asked:
     roles = caller.get("roles", ())
     who = {**caller, "roles": (roles,) if isinstance(roles, str) else tuple(roles)}
     headers = {name.lower(): value for name, value in said.get("headers", {}).items()}
-    return Asked(**{**said, "headers": headers, "caller": Caller(**who)})
+    languages = said.get("languages", ())
+    past = tuple(
+        Decision(Action[each.get("action", "flag").upper()], _several(each.get("rules", ()))) for each in said.get("past", ())
+    )
+    moment = parsed_moment(said["at"], _UTC) if "at" in said else None
+    known = {"at": moment.timestamp() if moment else 0.0, "languages": _several(languages), "past": past}
+    return Asked(**{**said, "headers": headers, "caller": Caller(**who), "tools": tuple(said.get("tools", ())), **known})
+
+
+def _several(words: str | Sequence[str]) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _expected(said: Mapping[str, Any]) -> Expected:

@@ -108,7 +108,22 @@ def run_tests(guard: Guard | Policy, tests: Path) -> list[Outcome]:
 
 def _exchange(case: Case, guard: Guard) -> Exchange:
     known = case.asked
-    exchange = new_exchange(method=known.method, route=known.route, headers=known.headers, model=known.model, caller=known.caller)
+    exchange = new_exchange(
+        method=known.method,
+        route=known.route,
+        headers=known.headers,
+        model=known.model,
+        caller=known.caller,
+        at=known.at,
+        languages=known.languages,
+        turn=known.turn,
+        tools=known.tools,
+        parameters=known.parameters,
+    )
+    if known.past:
+        exchange = replace(exchange, conversation=exchange.id)
+        for number, decision in enumerate(known.past):
+            guard.memory.remember(replace(exchange, id=f"{exchange.id}-{number}"), decision)
     if case.prompt:
         asked = Text((Piece("/messages/0/content", case.prompt),), Role.USER, turn=0)
         return replace(exchange, prompt=guard.prompt_of([asked]))

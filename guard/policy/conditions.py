@@ -47,9 +47,6 @@ VARIABLES: Mapping[str, str] = {
 }
 """What a condition may read, with types as CEL writes them."""
 
-CLIENTS_OWN = ("request.headers", "request.parameters")
-"""What a client sets as it likes, so that it may tighten a policy and never loosen it."""
-
 
 class Fault(NamedTuple):
     """A mistake in an expression; line and column are 1-based, within the expression."""
@@ -96,9 +93,9 @@ class CelCondition:
 
     @property
     def set_by_clients(self) -> tuple[str, ...]:
-        """What it reads that a client sets as it likes."""
-        parameters = re.search(r"\brequest\s*\.\s*parameters\b", _bare(self.source))
-        return (*self.headers, *(("request.parameters",) if parameters else ()))
+        """What it reads that a client sets as it likes, so that it may tighten a policy and never loosen it."""
+        bare = _bare(self.source)
+        return (*self.headers, *(name for name, read in _SET_BY_CLIENTS.items() if read.search(bare)))
 
     def holds(self, stage: Stage, exchange: Exchange, past: Sequence[Past] = ()) -> bool:
         """Return its value; any error but an absent header counts as true, so that the rule applies."""
@@ -230,6 +227,7 @@ def _headers_read(source: str) -> tuple[tuple[str, ...], list[Fault]]:
     return tuple(names), faults
 
 
+_SET_BY_CLIENTS = {"request.parameters": re.compile(r"\brequest\s*\.\s*parameters\b"), "tools": re.compile(r"\btools\b")}
 _MACRO = re.compile(r"\.\s*(all|exists|exists_one|existsOne|map|filter)\s*\(|[()]")
 
 

@@ -153,8 +153,9 @@ class RuleBuilder:
                 if name in fields and other in fields:
                     at = draft.keys.get(other, fields[other])
                     problems.append(at.problem(f"no `{other}` beside `{name}`", "both", "leave one of the two out"))
-        if action == "allow" and "count" in fields and not any(name in fields for name in ("detect", *LOGIC)):
-            problems.append(fields["count"].problem("for `allow`, something that is found", "a count alone", "add `detect`"))
+        alone = "count" in fields and not any(name in fields for name in ("detect", *LOGIC))
+        if alone and action in ("allow", "redact", "revise"):
+            problems.append(fields["count"].problem(f"for `{action}`, something that is found", "a count alone", "add `detect`"))
         check_redactor(fields.get("redact"), problems)
         if action == "revise":
             self._check_revision(draft)
@@ -181,7 +182,7 @@ class RuleBuilder:
         if word(draft.fields, "action") == "allow" and condition.set_by_clients:
             got = f"one that reads {quoted(condition.set_by_clients[0])}"
             hint = "what a client sets may tighten a policy, never loosen it"
-            self.problems.append(node.problem("for `allow`, a condition that reads no header and no parameter", got, hint))
+            self.problems.append(node.problem("for `allow`, a condition that reads no header, parameter or tool", got, hint))
         found = any(name in draft.fields for name in ("detect", *LOGIC))
         if condition.reads_findings and "count" in draft.fields and not found:
             self.problems.append(node.problem("a condition without `finding`, as nothing is found", hint="add `detect`"))

@@ -79,7 +79,7 @@ BROKEN = [
     ("a condition that may cost too much", HEAD + RULE % "when: 'tools.exists(a, tools.exists(b, tools.exists(c, a == b + c)))'", 7, "at most 2 lists", "several rules"),
     ("a condition that is too long", HEAD + RULE % f"when: '{'true || ' * 400}true'", 7, "at most 2,000 characters", ""),
     ("a header that loosens", HEAD + """  - {id: r, detect: people, category: pii/*, action: allow, overrides: first, when: 'request.headers["x-a"] == "b"'}""", 7, "reads no header", "never loosen"),
-    ("a parameter that loosens", HEAD + "  - {id: r, detect: people, category: pii/*, action: allow, overrides: first, when: request.parameters.n == 1}", 7, "no parameter", "never loosen"),
+    ("a parameter that loosens", HEAD + "  - {id: r, detect: people, category: pii/*, action: allow, overrides: first, when: request.parameters.n == 1}", 7, "reads no header, parameter", "never loosen"),
     # detectors
     ("detectors in a circle", "version: 1\ndetectors:\n  p: {use: pii}\n  a: {use: cascade, stages: [p, b]}\n  b: {use: cascade, stages: [p, a]}\n", 4, "detectors that do not refer to themselves", ""),
 ]
