@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,10 @@ def critique(
     recipe: Annotated[
         str, typer.Argument(metavar="[RECIPE]", help="A recipe with `critique:`; or say --model, --prompts and --policy.")
     ] = "",
-    out: Annotated[Path, typer.Option(help="Folder for what is made; the same one goes on where it was.")] = Path("critique"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for what is made, `critique`; of a recipe's run, `run`. The same one goes on where it was."),
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="Folder of the model that answers, or a GGUF file.")] = None,
     adapter: Annotated[list[Path] | None, typer.Option(help="Folder of a LoRA adapter; may be repeated.")] = None,
     policy: Annotated[str, typer.Option(help="A shipped policy's name, or a path.")] = "constitution",
@@ -34,34 +38,41 @@ def critique(
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
     """Have a model answer prompts, and its answers criticised, revised and compared by the policy's principles."""
-    from alignment.critique.making import make
     from alignment.data.preparing import ChecksFailed
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
 
     try:
         if recipe:
-            wanted = _of_recipe(recipe, changes or [], out, overwrite=overwrite)
+            card, folder = _of_recipe(recipe, changes or [], out or Path("run"), say)
         else:
+            from alignment.critique.making import make
+
+            folder = out or Path("critique")
             said = {"critic": critic, "critic_model": critic_model, "critic_key_env": critic_key_env}
-            wanted = _of_options(model, adapter or [], policy, prompts or [], said, changes or [], out, overwrite=overwrite)
-        card = make(wanted, lambda line: typer.echo(line, err=True))
+            wanted = _of_options(model, adapter or [], policy, prompts or [], said, changes or [], folder, overwrite=overwrite)
+            card = make(wanted, say)
     except ChecksFailed as failed:
         typer.echo(f"align: {failed}", err=True)
         sys.exit(1)
     except (OSError, TenetError) as error:
         typer.echo(error if isinstance(error, PolicyError) else f"align: {error}", err=True)
         sys.exit(2)
-    typer.echo(json.dumps(card, indent=2, ensure_ascii=False) if as_json else _summary(card, out))
+    typer.echo(json.dumps(card, indent=2, ensure_ascii=False) if as_json else _summary(card, folder))
 
 
-def _of_recipe(name: str, changes: list[str], out: Path, *, overwrite: bool) -> Wanted:
-    from alignment.critique.making import Wanted
+def _of_recipe(name: str, changes: list[str], out: Path, say: Callable[[str], None]) -> tuple[dict[str, Any], Path]:
+    """Make what a recipe asks for where its training looks for it; return the card and the folder."""
+    from alignment.critique.writing import CARD
+    from alignment.recipe.doing import Doing
     from alignment.recipe.reading import load_recipe
 
     recipe = load_recipe(name, changes)
-    settings = getattr(recipe, "critique", None)
-    if settings is None:
+    if recipe.critique is None:
         raise TenetError(f"{name}: expected `critique:` in the recipe, found none (or say --model, --prompts and --policy)")
-    return Wanted(settings, recipe.model, recipe.policy, out, overwrite)
+    folder, _ = Doing(recipe, out, say).critique()
+    return json.loads((folder / CARD).read_bytes()), folder
 
 
 def _of_options(

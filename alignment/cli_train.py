@@ -24,6 +24,12 @@ def train(
         bool, typer.Option("--plan", help="Only say what each step takes; exit status 1 where one does not fit.")
     ] = False,
     devices: Annotated[int, typer.Option(min=1, help="With --plan: devices over which FSDP or ZeRO-3 spreads the model.")] = 1,
+    accelerate: Annotated[
+        str, typer.Option(metavar="FILE|NAME", help="With --plan: what spreads it, as a configuration of accelerate says.")
+    ] = "",
+    gpu: Annotated[
+        float, typer.Option(metavar="GIB", min=0, help="With --plan: for GPUs of so much memory, not this machine.")
+    ] = 0,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, such as steps[0].max_steps=20.")
     ] = None,
@@ -38,7 +44,7 @@ def train(
 
     try:
         if planned:
-            sys.exit(_plan(recipe, changes or [], devices))
+            sys.exit(_plan(recipe, changes or [], devices, accelerate, gpu))
         done = _train(recipe, changes or [], out, step, resume)
     except Stopped as stopped:
         tell(f"align: {stopped}")
@@ -66,19 +72,23 @@ def _train(name: str, changes: Sequence[str], out: Path, step: str, resume: bool
         return Doing(recipe, out, lambda line: typer.echo(line, err=True) if first() else None).train(step)
 
 
-def _plan(name: str, changes: list[str], devices: int) -> int:
+def _plan(name: str, changes: Sequence[str], devices: int, accelerate: str, gpu: float) -> int:
+    from alignment.recipe.counting import Target
     from alignment.recipe.planning import plan, told, would_fit
-    from alignment.recipe.reading import load_recipe
+    from alignment.recipe.reading import configuration, load_recipe
+    from alignment.recipe.spreading import spread_of
 
     recipe = load_recipe(name, changes)
+    spread = spread_of(configuration(accelerate)) if accelerate else None
+    target = Target(gpu=True, memory=round(gpu * (1 << 30))) if gpu else Target.here()
     status = 0
     for step in recipe.steps:
-        found = plan(step, recipe.model, devices=devices)
+        found = plan(step, recipe.model, devices=devices, spread=spread, target=target)
         typer.echo("\n".join(told(found)))
         if found.fits:
             continue
         status = 1
-        fitting = [(words, each) for words, each in would_fit(step, recipe.model, found) if each.fits]
+        fitting = [(words, each) for words, each in would_fit(step, recipe.model, found, target) if each.fits]
         typer.echo(
             "  does not fit; " + ("what would:" if fitting else "no change of these would make it fit: a smaller model would")
         )

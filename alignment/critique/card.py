@@ -36,7 +36,8 @@ def card_of(
     """Return the card as JSON values. Raises TenetError where nothing came of it."""
     if not found.demonstrations and not found.pairs:
         reasons = ", ".join(f"{count:,} × {reason}" for reason, count in sorted((+found.left_out).items()))
-        raise TenetError(f"expected demonstrations or pairs, nothing came of {len(prompts.all):,} prompts ({reasons})")
+        said = f"expected demonstrations or pairs, nothing came of {len(prompts.all):,} prompts ({reasons or 'no answers'})"
+        raise TenetError("\n".join([said, *found.notes]))
     records: list[Record] = [*found.demonstrations, *found.pairs]
     compared = found.agreement.total() - found.agreement["unread"]
     benign = sum(bool(record.origin.benign) for record in found.demonstrations)

@@ -189,7 +189,7 @@ def _criticised(
     settings = wanted.settings
     answered_ones = [index for index, known in enumerate(answers.of) if known]
     if not answered_ones:
-        raise TenetError("expected at least one answer, got none: raise answers.seconds, or shorten the prompts")
+        raise TenetError("\n".join(["expected at least one answer, got none", *found.notes]))
     chosen = [prompts.all[index] for index in answered_ones]
     their = Answers(len(chosen))
     their.of = [answers.of[index] for index in answered_ones]

@@ -52,6 +52,13 @@ def shipped_file(name: str) -> Path:
     return known[stem]
 
 
+def configuration(name: str) -> Path:
+    """Return a configuration of accelerate: by path, or a shipped one by name. Raises TenetError where there is none."""
+    if "/" in name or name.endswith((".yaml", ".yml", ".json")):
+        return Path(name)
+    return shipped_file(f"{ACCELERATE}/{name}")
+
+
 def purpose(path: Path) -> str:
     """Return what a shipped recipe is for: its first line, a comment."""
     with path.open(encoding="utf-8") as file:
