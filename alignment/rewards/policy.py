@@ -60,11 +60,12 @@ class PolicyScorer:
         return (await self.guard.judge([said], Stage.OUTPUT, exchange)).decision
 
     def _nearly(self, rule: Rule, finding: Finding) -> float:
-        if not rule.reads(finding.detector, finding.role) or finding.score >= rule.threshold:
+        threshold = rule.threshold_of(finding.category)
+        if rule.logic is not None or not rule.reads(finding.detector, finding.role) or finding.score >= threshold:
             return 0.0
         if not any(categories.matches(name, finding.category) for name in rule.category):
             return 0.0
-        return self._settings.slope * self._cost(rule.action) * finding.score / rule.threshold
+        return self._settings.slope * self._cost(rule.action) * finding.score / threshold
 
     def _cost(self, action: Action) -> float:
         costs = {Action.FLAG: self._settings.flag, Action.REDACT: self._settings.redact, Action.BLOCK: self._settings.block}
