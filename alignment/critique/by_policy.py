@@ -22,7 +22,6 @@ def judge_by_policy(
     Refusals to benign prompts are told by their opening words (`guard.constitution`), and not by the detector with which
     `align evaluate` measures refusals: what measures the outcome takes no part in what is taught.
     """
-    teaching = Teaching(settings.policy, judge.policy.message)
     asked = judge.prompts(prompts)
     places = [(index, number) for index, known in enumerate(answers.of) for number in sorted(known)]
     judged = judge.answers([(prompts[index], answers.of[index][number]) for index, number in places])
@@ -30,17 +29,18 @@ def judge_by_policy(
     for (index, _), each in zip(places, judged, strict=True):
         by_prompt[index].append(each)
     for prompt, decision, each_answer in zip(prompts, asked, by_prompt, strict=True):
-        _learn(judge, teaching, prompt, decision, each_answer, found)
+        _learn(judge, settings, prompt, decision, each_answer, found)
 
 
 def _learn(
-    judge: PolicyJudge, teaching: Teaching, prompt: Prompt, asked: Decision, answers: Sequence[Judged], found: Gathered
+    judge: PolicyJudge, settings: CritiqueSettings, prompt: Prompt, asked: Decision, answers: Sequence[Judged], found: Gathered
 ) -> None:
     said = [answer for answer in answers if answer.text.strip() and not answer.decision.failed]
     found.left_out["failed"] += sum(bool(answer.decision.failed) for answer in answers)
     if asked.failed or not said:
         found.left_out["no-answer"] += 1
         return
+    teaching = Teaching(settings.policy, judge.refusal(prompt))
     lesson = teaching.lesson(prompt.origin.benign, asked, said, [is_refusal(answer.text) for answer in said])
     categories = judge.categories_of(lesson.because)
     found.principles.update(judge.principles_of(lesson.because))

@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 from alignment.critique.journal import Known
 from alignment.records import Messages, Prompt
 from alignment.rewards.policy import PolicyScorer
+from guard.categories import matches
 from guard.engine import new_exchange
 from guard.formats.base import Piece, Text
+from guard.policy.decide import refusal_by
 from guard.policy.model import Policy
-from guard.values import Action, Decision, Role, Stage
+from guard.values import Action, Decision, Finding, Role, Stage
 
 T = TypeVar("T")
 
@@ -64,6 +66,14 @@ class PolicyJudge:
         rules = [rule for rule in self.policy.rules if rule.id in decision.rules and rule.action is not Action.ALLOW]
         found = {finding.category for finding in decision.findings for rule in rules if rule.matches(finding)}
         return tuple(sorted(found))
+
+    def refusal(self, prompt: Prompt) -> str:
+        """Return how the policy refuses a prompt that is only labelled as harmful: as its first rule that blocks its category."""
+        for rule in self.policy.rules:
+            for label in prompt.origin.categories:
+                if rule.action is Action.BLOCK and any(matches(name, label) for name in rule.category):
+                    return refusal_by(self.policy, rule, [Finding(rule.detect[0], label, 1.0)])
+        return self.policy.message
 
     def prompts(self, prompts: Sequence[Prompt]) -> list[Decision]:
         """Return what is decided on each prompt, before any model sees it."""

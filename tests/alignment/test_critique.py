@@ -27,7 +27,8 @@ from guard.errors import TenetError
 POLICY = """
 version: 1
 name: tested
-defaults: {message: I can't help with that.}
+defaults:
+  message: I can't help with that.
 principles:
   - {id: vowels, text: Do not use the letter e.}
   - {id: kind, text: Be kind.}
@@ -90,6 +91,17 @@ def test_the_policy_makes_refusals_pairs_and_keeps_what_was_good(
     assert card["benign_share"] >= 0.3
     assert card["pairs_by_principle"] == {"vowels": len(pairs)}
     assert not {"kind"} & set(card["broken_principles"])
+
+
+def test_what_is_labelled_as_harmful_is_refused_in_the_words_of_its_category(
+    tiny_model: Path, policy: str, prompts: str, tmp_path: Path
+) -> None:
+    rule = "  - {id: crime, on: output, detect: letters, category: illicit/*, action: block, message: 'No {category}.'}\n"
+    Path(policy).write_text(POLICY.replace("pattern: e,", "pattern: zzzz,") + rule)
+    make(wanted(tiny_model, policy, prompts, tmp_path / "out", benign_share=0.0))
+    taught = rows(tmp_path / "out" / "sft" / "train.jsonl")
+    answers = [row["messages"][-1]["content"] for row in taught if row["benign"] == "no"]
+    assert answers == ["No illicit."] * 6
 
 
 def test_align_data_reads_what_was_made(tiny_model: Path, policy: str, prompts: str, tmp_path: Path) -> None:
