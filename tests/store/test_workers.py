@@ -20,6 +20,7 @@ from guard.store import open_store, schema
 POLICY = """
 version: 1
 name: tested
+store: {durability: commit}
 detectors: {words: {use: patterns, words: [kraken], category: custom/word}}
 rules: [{id: no-kraken, detect: words, category: custom/word, action: block}]
 """
