@@ -21,6 +21,7 @@ from guard.moderation import moderate, thresholds
 from guard.perspective import Perspective
 from guard.policy.model import Policy
 from guard.ports import RecentDecisions
+from guard.trials.trials import Trials
 
 if TYPE_CHECKING:
     from guard.access import Access
@@ -94,6 +95,11 @@ class GuardApp:
     def policy(self) -> Policy:
         """The policy that is in force."""
         return self._guard.policy
+
+    @property
+    def trials(self) -> Trials:
+        """What is on trial beside the policy in force."""
+        return self._guarded.trials
 
     def swap(self, guard: Guard) -> None:
         """Put another guard in place of this one, without dropping an exchange."""

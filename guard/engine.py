@@ -391,23 +391,29 @@ class Guard:
             if text.pieces
         )
 
-    def judge_of(self, exchange: Exchange, choice: int | None = None, stage: Stage = Stage.OUTPUT) -> ChoiceJudge:
-        """Return a judge for one streamed choice."""
+    def judge_of(
+        self, exchange: Exchange, choice: int | None = None, stage: Stage = Stage.OUTPUT, *, copied: bool = False
+    ) -> ChoiceJudge:
+        """Return a judge for one streamed choice.
+
+        Args:
+            copied: Whether somebody wants its `copies`, though nothing may be kept of them.
+        """
         rules = self.rules(stage, exchange)
         of_texts = {name: detector for name, detector in self.detectors.items() if not detector.needs.media}
-        copy = COPIED if self._keeping is not None and self.policy.store.text != "none" else 0
+        copy = COPIED if copied or (self._keeping is not None and self.policy.store.text != "none") else 0
         if stage in self._revising:
             copy = max(copy, MOST_HELD + 1)
         return ChoiceJudge(self.policy, rules, of_texts, choice=choice, exchange=exchange, stage=stage, copy=copy)
 
-    def relay(self, wire: Format, request: Request, exchange: Exchange) -> Relay:
-        """Return a relay for a streamed answer to `request`."""
+    def relay(self, wire: Format, request: Request, exchange: Exchange, *, copied: bool = False) -> Relay:
+        """Return a relay for a streamed answer to `request`; `copied` as for `judge_of`."""
         readers = self._readers_of(self.rules(Stage.OUTPUT, exchange), Stage.OUTPUT)
         return Relay(
             self.policy,
             wire,
             request,
-            lambda choice: self.judge_of(exchange, choice),
+            lambda choice: self.judge_of(exchange, choice, copied=copied),
             lambda medium: self._looking.in_stream(medium, readers),
         )
 

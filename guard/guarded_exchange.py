@@ -30,6 +30,7 @@ from guard.ports import Ending
 from guard.relay import Relay
 from guard.revising import Revising, last_words, of_tracks
 from guard.settling import Settling
+from guard.trials.trials import Trials, Watch
 from guard.values import Action, Decision, Exchange, Role, Stage
 
 log = logging.getLogger("guard")
@@ -57,6 +58,7 @@ class GuardedExchange:
         attribution: Attribution = Attribution(),  # noqa: B008 - a value
         tokens: FeedbackTokens | None = None,
         asked: Asked | None = None,
+        trials: Trials | None = None,
     ) -> None:
         """Prepare to serve it.
 
@@ -67,6 +69,7 @@ class GuardedExchange:
             attribution: How it is told whom the exchange is about.
             tokens: Makes the token with which the client may speak about it; where feedback can be kept.
             asked: Told of the request, as soon as it is known whom it is about; never waits.
+            trials: Policies that may decide in place of the guard's, or are shown what it judged.
         """
         self._app = app
         self._guard = guard
@@ -75,6 +78,8 @@ class GuardedExchange:
         self._attribution = attribution
         self._tokens = tokens
         self._asked = asked
+        self._trials = trials
+        self._watch: Watch | None = None
         self._token = b""
         self._wire = wire
         self._scope = scope
@@ -119,6 +124,8 @@ class GuardedExchange:
 
     async def _exchange_of(self, request: Request, call: asgi.Request) -> None:
         known = self._attribution.of(self._exchange, request, self._scope["headers"])
+        if self._trials is not None:
+            self._try(self._trials, known, request)
         self._exchange = self._settling.exchange = self._guard.described(known, request)
         self._request = request
         self._streamed = request.stream
@@ -144,6 +151,15 @@ class GuardedExchange:
         finally:
             call.close()
 
+    def _try(self, trials: Trials, known: Exchange, request: Request) -> None:
+        """Let the policy decide that is in force for this exchange, and see who else wants to judge it."""
+        deciding = trials.deciding(self._guard, known)
+        if deciding is not self._guard:
+            deciding.admit()
+            self._guard = self._settling.guard = deciding
+            self._policy = deciding.policy
+        self._watch = trials.watching(deciding, known, request)
+
     async def _speculate(self, request: Request, call: asgi.Request) -> None:
         """Let the upstream work while the input is judged; nothing leaves before the decision, and a block cancels it."""
         body = self._instructed(request.document.raw)
@@ -167,6 +183,8 @@ class GuardedExchange:
                 raise
             raise UpstreamError(f"the upstream's answer cannot be judged: {error}") from error
         self._judging += time.perf_counter() - began
+        if self._watch is not None:
+            self._watch.message(stage, texts, media, judged.decision)
         if revises:
             judged = await self._revised(texts, stage, judged)
             self._guard.record_judgement(texts, stage, self._exchange, judged)
@@ -298,7 +316,7 @@ class GuardedExchange:
 
     async def _whole_stream(self, request: Request, answer: Answer, body: bytes) -> None:
         """Relay a stream that nobody asked for, complete."""
-        relay = self._guard.relay(self._wire, request, self._exchange)
+        relay = self._guard.relay(self._wire, request, self._exchange, copied=self._watch is not None)
         chunks = [chunk async for chunk in self._guard.pump(relay, _once(body), b"")]
         if relay.unrevised:
             await self._revise(relay)
@@ -306,7 +324,7 @@ class GuardedExchange:
         if relay.rejection is not None:
             await self._reject(request, relay)
             return
-        self._guard.record_stream(self._exchange, relay.decision, relay.judges)
+        self._record_stream(relay)
         await self._send_whole(answer, b"".join(chunks), max(self._input.action, relay.decision.action))
 
     async def _plain_error(self, answer: Answer, body: bytes) -> None:
@@ -341,7 +359,7 @@ class GuardedExchange:
         if _header(call.headers, b"content-encoding") not in ("", "identity"):
             raise UpstreamError("the upstream encoded its stream although `identity` was asked for")
         _check_charset(call.headers)
-        relay = self._guard.relay(self._wire, request, self._exchange)
+        relay = self._guard.relay(self._wire, request, self._exchange, copied=self._watch is not None)
         headers = _kept(call.headers) + self._headers(self._input.action)
         try:
             async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
@@ -364,13 +382,18 @@ class GuardedExchange:
                         self._started = True
                     await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
         except asyncio.CancelledError:  # the client is gone; what it has seen is recorded all the same
-            self._guard.record_stream(self._exchange, relay.decision, relay.judges)
+            self._record_stream(relay)
             raise
-        self._guard.record_stream(self._exchange, relay.decision, relay.judges)
+        self._record_stream(relay)
         if not self._started:
             await self._send({"type": "http.response.start", "status": call.status, "headers": headers})
             self._started = True
         await self._send({"type": "http.response.body", "body": self._decision_event(relay)})
+
+    def _record_stream(self, relay: Relay) -> None:
+        self._guard.record_stream(self._exchange, relay.decision, relay.judges)
+        if self._watch is not None:
+            self._watch.stream(relay.judges)
 
     async def _rewritten(self, relay: Relay) -> AsyncIterator[bytes]:
         """Yield heartbeats while what is held is rewritten, then what may leave."""
@@ -396,7 +419,7 @@ class GuardedExchange:
 
     async def _reject(self, request: Request, relay: Relay) -> None:
         """Answer with an error in place of a stream that is blocked before anything has left."""
-        self._guard.record_stream(self._exchange, relay.decision, relay.judges)
+        self._record_stream(relay)
         status, body = self._wire.refuse(request, relay.rejection or "", "error")
         self._started = True
         await asgi.send_answer(self._send, status, body, self._headers(Action.BLOCK))

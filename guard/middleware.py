@@ -15,6 +15,7 @@ from guard.formats import registry
 from guard.formats.openai_errors import error_body
 from guard.guarded_exchange import Asked, GuardedExchange
 from guard.policy.model import Policy, Routes
+from guard.trials.trials import Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class GuardMiddleware:
         self._tokens = tokens
         self._asked = asked
         self._otherwise = unknown
+        self.trials = Trials()
+        """What is on trial beside the guard in force."""
         self.swap(guard or Guard(policy))
 
     @property
@@ -99,6 +102,7 @@ class GuardMiddleware:
                 attribution=self._attribution,
                 tokens=self._tokens,
                 asked=self._asked,
+                trials=self.trials,
             )
             await exchange.run()
         elif in_force.unknown == "pass" or registry.is_free(method, path, in_force.routes):

@@ -17,7 +17,8 @@ class Settling:
         """The status that was sent; 0 before."""
         self.unsettled = send
         """What sends at once."""
-        self._guard = guard
+        self.guard = guard
+        """Whose policy says what is to be waited for."""
 
     @property
     def started(self) -> bool:
@@ -31,8 +32,8 @@ class Settling:
             StoreUnavailable: Where the exchange cannot be recorded, and the policy lets nothing through without.
         """
         begins = message["type"] == "http.response.start"
-        if self._guard.settles and self.exchange is not None and (begins or not message.get("more_body", False)):
-            await self._guard.settle(self.exchange)
+        if self.guard.settles and self.exchange is not None and (begins or not message.get("more_body", False)):
+            await self.guard.settle(self.exchange)
         if begins:
             self.status = message["status"]
         await self.unsettled(message)
