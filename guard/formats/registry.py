@@ -84,6 +84,12 @@ def is_free(method: str, path: str, routes: GuardedRoutes) -> bool:
     return False
 
 
+def segments_of(path: str) -> tuple[str, ...] | None:
+    """Return a path's segments in lower case; None where servers read them in different ways, as they are not spelled plainly."""
+    plain = tuple(segment.lower() for segment in _spelled(path.removesuffix("/") or "/"))
+    return plain if path.startswith("/") and _segments(path) == plain else None
+
+
 def _spelled(path: str) -> list[str]:
     """Return a path's segments as they stand."""
     return [] if path == "/" else path.split("/")[1:]

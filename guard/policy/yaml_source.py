@@ -7,7 +7,9 @@ by the core schema of YAML 1.2 (so that `on`, `yes` and `no` are texts), and dep
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,21 @@ MAX_NODES = 20_000
 """Values after every alias is written out: what stops an alias bomb."""
 
 
+Look = Callable[[Path, str, bytes], None]
+"""Is shown a file before it is read: its path, how messages name it, its bytes. Raises PolicyError where it is not to be read."""
+_look: ContextVar[Look | None] = ContextVar("look", default=None)
+
+
+@contextmanager
+def shown_to(look: Look) -> Iterator[None]:
+    """Show `look` every file that is read within, the very bytes that are then parsed."""
+    before = _look.set(look)
+    try:
+        yield
+    finally:
+        _look.reset(before)
+
+
 def read_file(path: Path, where: str) -> Node:
     """Return the document in a file.
 
@@ -32,13 +49,15 @@ def read_file(path: Path, where: str) -> Node:
         where: How messages name it.
 
     Raises:
-        PolicyError: Where it cannot be read, is too long, is not UTF-8 or is not the YAML that Tenet takes.
+        PolicyError: Where it cannot be read, is too long, is not UTF-8, is not the YAML that Tenet takes, or as `shown_to` says.
     """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise PolicyError([Problem(where, 0, 0, "", "a readable file", (error.strerror or str(error)).lower())]) from None
+    if (look := _look.get()) is not None:
+        look(path, where, data)
     return read_bytes(data, where)
 
 
