@@ -84,6 +84,13 @@ def serve(
     watch_policy: Annotated[
         bool, typer.Option("--watch-policy", help="Put the policy in force again when its files change, if its tests pass.")
     ] = False,
+    shadow: Annotated[
+        str,
+        typer.Option(metavar="POLICY[@PERCENT]", help="Have another policy judge the same and never act; see docs/shadow.md."),
+    ] = "",
+    canary: Annotated[
+        str, typer.Option(metavar="POLICY@PERCENT", help="Have another policy decide about that share of the traffic.")
+    ] = "",
     workers: Annotated[int, typer.Option(help="Processes that share the port; see docs/workers.md.", min=1, max=256)] = 1,
     upstream: Annotated[str, typer.Option(metavar="URL", help="Base URL of the generator's API; paths are appended to it.")] = "",
     demo: Annotated[bool, typer.Option("--demo", help="Serve a small generator that is trained at start-up.")] = False,
@@ -159,6 +166,7 @@ def serve(
     if workers > 1 and worker is None:
         raise typer.Exit(supervise(workers, host, port))
     from guard.cli.serving import serve_guarded
+    from guard.cli.trying import TrialOptions
 
     serve_guarded(
         policy,
@@ -180,6 +188,7 @@ def serve(
         watch=watch_policy,
         model=upstream_model,
         adapters=upstream_adapter or (),
+        trials=TrialOptions(shadow, canary),
     )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from guard.app import GuardApp, Reloaded
-from guard.authoring.cases import read_cases, tests_beside
-from guard.authoring.testing import Bench
+from guard.authoring.cases import tests_beside
+from guard.authoring.passing import must_pass
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
@@ -81,11 +81,5 @@ class Reloader:
     def _test(self) -> None:
         """Run the tests that stand beside the policy, where there are some. Raises TenetError where one fails."""
         tests = tests_beside(self._path)
-        if not tests.is_file():
-            return
-        policy = load(self._policy, kinds())
-        bench = Bench(policy)
-        failed = [outcome for case in read_cases(tests, policy) if not (outcome := bench.run(case)).passed]
-        if failed:
-            told = "\n".join(f"{outcome.where}: {failure}" for outcome in failed for failure in outcome.failures)
-            raise TenetError(f"{len(failed)} of its tests failed:\n{told}")
+        if tests.is_file():
+            must_pass(load(self._policy, kinds()), tests)

@@ -18,6 +18,7 @@ from guard.cli.access import AccessOptions, access_of, attribution_of, check, no
 from guard.cli.feedback_options import FeedbackOptions, feedback_of
 from guard.cli.listening import listen
 from guard.cli.reloading import Reloader
+from guard.cli.trying import TrialOptions, Trying
 from guard.cli.workers import Worker
 from guard.detectors.registry import kinds
 from guard.engine import Guard
@@ -50,12 +51,14 @@ def serve_guarded(
     watch: bool = False,
     model: Path | None = None,
     adapters: Sequence[Path] = (),
+    trials: TrialOptions = TrialOptions(),  # noqa: B008 - a value
 ) -> None:
     """Serve until stopped.
 
     Args:
         worker: Which of several processes this is; None where it is the only one.
         watch: Whether a change of the policy's files puts it in force.
+        trials: Policies that are tried beside it.
 
     Raises:
         TenetError: Where the policy, the upstream or the address cannot be used; nothing is served then.
@@ -73,6 +76,7 @@ def serve_guarded(
     if adapters and model is None:
         raise TenetError("--upstream-adapter: expected --upstream-model with the model that it adapts, got none")
     feedback.check(store=bool(store))
+    trials.check(store=bool(store))
     verdicts = cache_at(cache)
     options = AccessOptions(require_key, subject_header, bool(key_env))
     with _recording(store, migrate=migrate) as (recorder, fresh):
@@ -80,6 +84,12 @@ def serve_guarded(
 
         def load() -> Guard:
             return _loaded(policy, recorder, verdicts, memory)
+
+        def candidate(kind: str, policy: str) -> Guard:
+            """Return a policy on trial: a canary records and remembers as the one in force does, a shadow by itself."""
+            if kind == "shadow":
+                return Guard(policy, cache=verdicts, loading=_tell_loading)
+            return Guard(policy, recorder=recorder, cache=verdicts, memory=memory, loading=_tell_loading)
 
         recent, kept = (recorder, None) if isinstance(recorder, RecentDecisions) else (recorder.recent, recorder.store)
         check(options, kept, fresh=fresh)
@@ -92,7 +102,10 @@ def serve_guarded(
         access, required = access_of(options, kept, host)
         taking = None if isinstance(recorder, RecentDecisions) else feedback_of(feedback, recorder)
         app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution, feedback=taking)
-        _reload_when_asked(Reloader(policy, app, load), app, watch=watch)
+        reloader = Reloader(policy, app, load)
+        _reload_when_asked(reloader, app, watch=watch)
+        if kept is not None:
+            _try(Trying(app, kept, candidate, reloader.reload), trials, begins=worker is None or worker.speaks)
         first_key = made.text if made is not None else ""
         if worker is None or worker.speaks:
             print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
@@ -152,6 +165,13 @@ def _reload_when_asked(reloader: Reloader, app: GuardApp, *, watch: bool) -> Non
         signal.signal(signal.SIGHUP, lambda *_: reloader.in_background())
     if watch:
         reloader.watch()
+
+
+def _try(trying: Trying, options: TrialOptions, *, begins: bool) -> None:
+    """Try what the options ask for, and what the store says; of several processes, one begins and the others follow."""
+    if begins:
+        trying.begin(options)
+    trying.follow()
 
 
 def _proxy(upstream: str, key_env: str) -> App:

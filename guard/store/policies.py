@@ -65,7 +65,9 @@ class Policies:
         """
         source = json.dumps(canonical(policy, versions), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         version = {"tenant": tenant, "digest": policy.digest, "name": policy.name, "source": source, "created": now()}
-        change = {"id": new_id("pc"), "tenant": tenant, "digest": policy.digest, "kind": kind, "actor": actor, "reason": reason}
+        details = {"name": policy.name, **({"file": policy.sources[-1]} if policy.sources else {})}
+        known = {"id": new_id("pc"), "tenant": tenant, "digest": policy.digest, "kind": kind, "actor": actor, "reason": reason}
+        change = {**known, "details": details}
         self._store.writer.put(self._sink, {"version": {**version, "detectors": dict(versions)}, "change": change}, len(source))
 
     def source(self, tenant: str, digest: str) -> Any:  # noqa: ANN401 - plain JSON values
