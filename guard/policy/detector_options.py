@@ -113,18 +113,19 @@ def _file(draft: Draft, name: str, options: dict[str, Any], checked: Node, probl
     path = Path(draft.directory_of(name), Path(options[name]).expanduser()).absolute()
     options[name] = str(path)
     try:
-        return _digest_of(path)
+        return digest_of(path)
     except OSError as error:
         node = members(checked)[name]
         problems.append(node.problem("a readable file", f"{node.shown}: {(error.strerror or str(error)).lower()}"))
         return ""
 
 
-def _digest_of(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files of a folder with their names. Raises OSError where one can't be read."""
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    parts = [f"{entry.relative_to(path)} {_digest_of(entry)}" for entry in sorted(path.rglob("*")) if entry.is_file()]
+    parts = [f"{entry.relative_to(path)} {digest_of(entry)}" for entry in sorted(path.rglob("*")) if entry.is_file()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
