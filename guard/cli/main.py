@@ -16,6 +16,7 @@ from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
 from guard.cli.policies import backtest, diff, explain, fmt, history, lint, schema, test
+from guard.cli.shadows import shadow_app
 from guard.cli.sources import sources, trust
 from guard.cli.storing import store_app
 from guard.errors import PolicyError, TenetError
@@ -50,6 +51,7 @@ policy_app.command()(diff)
 policy_app.command()(explain)
 policy_app.command()(backtest)
 policy_app.command()(history)
+policy_app.add_typer(shadow_app, name="shadow")
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
 StageOption = Annotated[str, typer.Option("--stage", metavar="STAGE", help="Which way it travels: input or output.")]
