@@ -110,7 +110,7 @@ def _settings(policy: Policy, than: Policy) -> Iterator[str]:
 
 
 def _routes(routes: Routes, than: Routes) -> Iterator[str]:
-    """Yield the names of what lets more through; routes that a policy describes must be the same ones, as they say what is read."""
+    """Yield the names of what lets more through; described routes must be the same ones, as they say what is read."""
     as_strict: Mapping[str, bool] = {
         "unknown": routes.unknown in (than.unknown, "reject"),
         "allow": set(routes.allow) <= set(than.allow),
