@@ -120,17 +120,19 @@ class Request:
     def gone(self) -> asyncio.Task[None]:
         """A task that ends when the client disconnects."""
         if self._gone is None:
-            self._gone = asyncio.create_task(self._watch())
+            self._gone = asyncio.create_task(_disconnected(self._receive))
         return self._gone
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
 
     def close(self) -> None:
         """Stop watching the client."""
         if self._gone is not None:
             self._gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client is gone. No method, so that a task that was cancelled holds nothing that holds the task."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def with_body(scope: Scope, body: bytes) -> Scope:

@@ -11,6 +11,7 @@ from pathlib import Path
 from guard.app import GuardApp, Reloaded
 from guard.authoring.cases import tests_beside
 from guard.authoring.passing import must_pass
+from guard.cli.collecting import settle
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
@@ -42,6 +43,7 @@ class Reloader:
                 self._app.swap(guard)
                 print(f"policy {guard.policy.name}, digest {guard.policy.digest[:16]}… is in force", file=sys.stderr, flush=True)
                 done = Reloaded(True, guard.policy.digest)
+                settle()
             self._app.reloaded = done
             return done
 

@@ -15,6 +15,7 @@ import uvicorn
 from guard.app import GuardApp, load_app
 from guard.asgi import App
 from guard.cli.access import AccessOptions, access_of, attribution_of, check, notes
+from guard.cli.collecting import settle
 from guard.cli.feedback_options import FeedbackOptions, feedback_of
 from guard.cli.listening import listen
 from guard.cli.reloading import Reloader
@@ -111,6 +112,7 @@ def serve_guarded(
             print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
         if worker is not None:
             worker.tell_ready()
+        settle()
         config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from guard.store.store import Store
 
 log = logging.getLogger("guard")
+_TURN = 0.0005
+"""Seconds for which texts are redacted before the event loop has the interpreter."""
 _MOST_FINDINGS = 1_000
 """Findings of one stage that get a row each; their number is kept in any case."""
 
@@ -87,9 +89,12 @@ class ExchangeSink(Sink[ExchangeRecord]):
     def prepare(self, payloads: Sequence[ExchangeRecord]) -> None:
         """Redact, and have at hand what pseudonyms are made with."""
         self._store.secret("pseudonyms")
+        since = time.perf_counter()
         for record in payloads:
             record.prepare()
-            time.sleep(0)  # lets the event loop have the interpreter, which would else wait for its turn of 5 ms
+            if time.perf_counter() - since > _TURN:
+                time.sleep(0)  # lets the event loop have the interpreter, which would else wait for its turn of 5 ms
+                since = time.perf_counter()
 
     def write(self, connection: Connection, payloads: Sequence[ExchangeRecord]) -> Sequence[Any]:
         """Write them; what is there already of an exchange is completed."""
