@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from guard import asgi
 from guard.asgi import App, Receive, Scope, Send
 from guard.attribution import Attribution
+from guard.choosing import Policies
 from guard.engine import Guard
 from guard.errors import BadMessage, DetectorError, StoreError, TenetError
 from guard.formats import moderations
@@ -52,7 +53,7 @@ class GuardApp:
 
     def __init__(
         self,
-        guard: Guard,
+        guard: Guard | Policies,
         upstream: App,
         recent: RecentDecisions,
         store: Store | None = None,
@@ -64,6 +65,7 @@ class GuardApp:
         """Put `guard` in front of `upstream`; routes that no format knows are rejected unless the policy says otherwise.
 
         Args:
+            guard: One for all requests, or what tells which guard a request gets.
             store: Where exchanges are looked for that are not among the recent ones.
             access: Who may do what; everybody everything, where not said.
             attribution: How it is told whom an exchange is about.
@@ -76,11 +78,11 @@ class GuardApp:
         self._feedback = feedback.route if feedback is not None else None
         self._access = access
         self._store = store
-        self._guard = guard
         self._upstream = upstream
         self._guarded = GuardMiddleware(
             upstream,
-            guard=guard,
+            guard=guard if isinstance(guard, Guard) else None,
+            policies=guard if isinstance(guard, Policies) else None,
             unknown="reject",
             attribution=attribution,
             tokens=feedback.tokens if feedback is not None else None,
@@ -89,22 +91,26 @@ class GuardApp:
         self._recent = recent
         self.reloaded: Reloaded | None = None
         self.reload: Callable[[], Reloaded] | None = None
-        self._perspective = Perspective(feedback.suggestions(lambda: self._guard) if feedback is not None else None)
+        self._perspective = Perspective(feedback.suggestions() if feedback is not None else None)
 
     @property
     def policy(self) -> Policy:
-        """The policy that is in force."""
-        return self._guard.policy
+        """The policy that is in force; of several, the default."""
+        return self._guarded.guard.policy
+
+    @property
+    def digest(self) -> str:
+        """The digest of what is in force: of the policy, or of all policies with who gets which."""
+        return self.policy.digest if self._guarded.policies is None else self._guarded.policies.digest
 
     @property
     def trials(self) -> Trials:
         """What is on trial beside the policy in force."""
         return self._guarded.trials
 
-    def swap(self, guard: Guard) -> None:
-        """Put another guard in place of this one, without dropping an exchange."""
+    def swap(self, guard: Guard | Policies) -> None:
+        """Put another guard, or others, in place of what is in force, without dropping an exchange."""
         self._guarded.swap(guard)
-        self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -122,11 +128,11 @@ class GuardApp:
         elif self._feedback is not None and self._feedback.answers(scope.get("method", ""), scope["path"]):
             await self._feedback(scope, receive, send)
         elif self._perspective.answers(scope.get("method", ""), scope["path"]):
-            await self._perspective(scope, receive, send, self._guard.policy.limits)
+            await self._perspective(scope, receive, send, self._guarded.guard_for)
         elif route in (("GET", "/healthz"), ("GET", "/readyz")):
             await asgi.send_answer(send, 200, _json(self._state()))
         elif route == ("POST", _RELOAD) and self.reload is not None:
-            await self._reload(self.reload, send)
+            await self._reload(self.reload, asgi.caller_of(scope).tenant, send)
         elif scope.get("method") == "GET" and scope["path"].startswith(_EXCHANGES):
             await self._exchange(scope["path"].removeprefix(_EXCHANGES), asgi.caller_of(scope).tenant, send)
         else:
@@ -135,9 +141,14 @@ class GuardApp:
     def _state(self) -> dict[str, str]:
         """Return how it is: serving, and whether a newer policy was turned down (the log says why)."""
         refused = self.reloaded is not None and not self.reloaded.taken
-        return {"status": "ok", "policy": self.policy.digest, **({"newer_policy": "refused"} if refused else {})}
+        several = {"policies": self.digest} if self._guarded.policies is not None else {}
+        return {"status": "ok", "policy": self.policy.digest, **several, **({"newer_policy": "refused"} if refused else {})}
 
-    async def _reload(self, reload: Callable[[], Reloaded], send: Send) -> None:
+    async def _reload(self, reload: Callable[[], Reloaded], tenant: str, send: Send) -> None:
+        if tenant and self._guarded.policies is not None:  # what is wrong with other tenants' policies is not for this one
+            message = "the policies here are of several tenants: only a key without a tenant may load them again"
+            await asgi.send_answer(send, 403, error_body(message, status=403, code="insufficient_role"))
+            return
         done = await asyncio.to_thread(reload)
         if done.taken:
             await asgi.send_answer(send, 200, _json({"policy": done.digest}))
@@ -145,12 +156,13 @@ class GuardApp:
             await asgi.send_answer(send, 409, error_body(done.reason, status=409, code="policy_refused"))
 
     async def _moderate(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limits = self._guard.policy.limits
         headers = asgi.headers_of(scope)
         try:
+            guard = self._guarded.guard_for(scope)
+            limits = guard.policy.limits
             body = await asgi.read_json(scope, receive, headers, limits.body)
             request = moderations.read_request(body, limits.depth)
-            scores = await moderate(self._guard, request.texts)
+            scores = await moderate(guard, request.texts)
         except asgi.Disconnected:
             return
         except BadMessage as error:
@@ -158,7 +170,7 @@ class GuardApp:
         except DetectorError as error:
             await asgi.send_answer(send, 503, error_body(str(error), status=503, code="detector_failed"))
         else:
-            await asgi.send_answer(send, 200, moderations.answer(request, scores, thresholds(self._guard)))
+            await asgi.send_answer(send, 200, moderations.answer(request, scores, thresholds(guard)))
 
     async def _exchange(self, exchange_id: str, tenant: str, send: Send) -> None:
         recent = self._recent.find(exchange_id, tenant)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from guard import asgi
 from guard.asgi import Receive, Scope, Send
 from guard.detectors.meaning.sentences import sentences
+from guard.engine import Guard
 from guard.errors import BadMessage, DetectorError, StoreError
 from guard.formats import perspective, perspective_discovery
 from guard.formats.perspective import Analysis, Scored, Suggestion
-from guard.policy.model import Limits
 from guard.values import Caller
 
 if TYPE_CHECKING:
@@ -28,8 +28,12 @@ _UNKEPT = "suggestions need a store: start guard serve with --store"
 class Suggestions(Protocol):
     """Keeps what people hold to be the right scores of a comment."""
 
-    async def suggest(self, suggestion: Suggestion, caller: Caller) -> None:
-        """Keep a suggestion; return only when it is safe. Raises StoreError where it cannot be kept."""
+    async def suggest(self, suggestion: Suggestion, caller: Caller, guard: Guard) -> None:
+        """Keep a suggestion; return only when it is safe. Raises StoreError where it cannot be kept.
+
+        Args:
+            guard: The one that the caller gets.
+        """
         ...
 
 
@@ -50,10 +54,14 @@ class Perspective:
         """Return whether a request is for one of these routes."""
         return (method, path) in (("POST", ANALYZE), ("POST", SUGGEST), ("GET", DISCOVERY))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, limits: Limits) -> None:
-        """Answer a request that `answers` says yes to."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, guard_for: Callable[[Scope], Guard]) -> None:
+        """Answer a request that `answers` says yes to.
+
+        Args:
+            guard_for: Returns the guard that a request gets; may raise BadMessage.
+        """
         try:
-            status, body = 200, await self._answer(scope, receive, limits)
+            status, body = 200, await self._answer(scope, receive, guard_for(scope))
         except asgi.Disconnected:
             return
         except BadMessage as error:
@@ -62,7 +70,8 @@ class Perspective:
             status, body = 503, perspective.error_answer(str(error), 503)
         await asgi.send_answer(send, status, body)
 
-    async def _answer(self, scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    async def _answer(self, scope: Scope, receive: Receive, guard: Guard) -> bytes:
+        limits = guard.policy.limits
         headers = asgi.headers_of(scope)
         if scope["path"] == DISCOVERY:
             return perspective_discovery.document(f"{scope.get('scheme', 'http')}://{headers.get('host', '127.0.0.1')}/")
@@ -72,7 +81,7 @@ class Perspective:
         suggestion = perspective.read_suggestion(body, limits.depth)
         if self._suggestions is None:
             raise BadMessage(_UNKEPT, status=501, code="UNIMPLEMENTED")
-        await self._suggestions.suggest(suggestion, asgi.caller_of(scope))
+        await self._suggestions.suggest(suggestion, asgi.caller_of(scope), guard)
         return perspective.suggestion_answer(suggestion)
 
     async def _analyze(self, asked: Analysis) -> bytes:

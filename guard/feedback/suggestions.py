@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from guard.engine import Guard, new_exchange
@@ -24,24 +23,20 @@ _TEXT = "/comment/text"
 class StoreSuggestions:
     """Keeps suggestions in a store: the comment as an exchange that nobody answered, each score as feedback about it."""
 
-    def __init__(self, store: Store, posts: Posts, guard: Callable[[], Guard]) -> None:
-        """Prepare.
-
-        Args:
-            guard: Returns the guard in force, which says what may be kept of the comment, and records it.
-        """
+    def __init__(self, store: Store, posts: Posts) -> None:
         self._store = store
         self._posts = posts
-        self._guard = guard
 
-    async def suggest(self, suggestion: Suggestion, caller: Caller) -> None:
+    async def suggest(self, suggestion: Suggestion, caller: Caller, guard: Guard) -> None:
         """Keep a suggestion; return once it is on the disk.
+
+        Args:
+            guard: Says what may be kept of the comment, and records it.
 
         Raises:
             StoreUnavailable: Where the store does not answer; nothing is acknowledged then.
             BadMessage: Where the comment cannot be judged.
         """
-        guard = self._guard()
         exchange = new_exchange(method="POST", route=SUGGEST, caller=caller)
         text = Text((Piece(_TEXT, suggestion.text),), Role.USER, turn=0)
         await guard.judge([text], Stage.INPUT, exchange)

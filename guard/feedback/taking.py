@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from guard.engine import Guard
 from guard.feedback.implicit import Signals
 from guard.feedback.rates import Rates
 from guard.feedback.route import FeedbackRoute
@@ -52,6 +50,6 @@ class FeedbackIn:
         self.signals = Signals(self.route.posts, name, always=settings.implicit)
         self._store = store
 
-    def suggestions(self, guard: Callable[[], Guard]) -> StoreSuggestions:
-        """Return what keeps the scores that clients of the Perspective API suggest, judged by the guard in force."""
-        return StoreSuggestions(self._store, self.route.posts, guard)
+    def suggestions(self) -> StoreSuggestions:
+        """Return what keeps the scores that clients of the Perspective API suggest."""
+        return StoreSuggestions(self._store, self.route.posts)
