@@ -108,12 +108,13 @@ def serve_guarded(
         if kept is not None:
             _try(Trying(app, kept, candidate, reloader.reload), trials, begins=worker is None or worker.speaks)
         first_key = made.text if made is not None else ""
+        config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
+        settle()
+        listening.listen(config.backlog)  # so that what the banner says is true
         if worker is None or worker.speaks:
             print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
         if worker is not None:
             worker.tell_ready()
-        settle()
-        config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
         uvicorn.Server(config).run(sockets=[listening])
 
 
