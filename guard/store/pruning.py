@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, Table, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, delete, func, or_, select
 
 from guard.errors import StoreError
 from guard.store import schema
@@ -13,6 +13,8 @@ from guard.store.connecting import reading, writing
 
 _STEP = 500
 _WITH_EXCHANGE = (schema.texts, schema.findings, schema.fired, schema.differences)
+_LOOSE = schema.differences
+"""Has rows that are written after their exchange, and may be there without it."""
 _BY_AGE = (schema.feedback, schema.labels, schema.pairs)
 _UNITS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
@@ -81,6 +83,7 @@ def _remove_all(engine: Engine, before: int) -> dict[str, int]:
                 removed[schema.exchanges.name] += gone.rowcount
         if len(ids) < _STEP:
             break
+    removed[_LOOSE.name] += _remove_by_age(engine, _LOOSE, before)
     return {**removed, **{table.name: _remove_by_age(engine, table, before) for table in _BY_AGE}}
 
 
@@ -104,7 +107,7 @@ def _counted(connection: Connection, before: int, *, texts_only: bool) -> dict[s
         return {schema.texts.name: _count_by_age(connection, schema.texts, before)}
     old = select(schema.exchanges.c.id).where(schema.exchanges.c.created < before)
     hanging = {
-        table.name: connection.execute(select(func.count()).select_from(table).where(table.c.exchange_id.in_(old))).scalar_one()
+        table.name: connection.execute(select(func.count()).select_from(table).where(_goes(table, old, before))).scalar_one()
         for table in _WITH_EXCHANGE
     }
     return {
@@ -112,6 +115,12 @@ def _counted(connection: Connection, before: int, *, texts_only: bool) -> dict[s
         **hanging,
         **{table.name: _count_by_age(connection, table, before) for table in _BY_AGE},
     }
+
+
+def _goes(table: Table, old: Select[tuple[str]], before: int) -> ColumnElement[bool]:
+    """Return the condition on a table's rows that they go with what is old."""
+    with_exchange = table.c.exchange_id.in_(old)
+    return or_(with_exchange, table.c.created < before) if table is _LOOSE else with_exchange
 
 
 def _count_by_age(connection: Connection, table: Table, before: int) -> int:
