@@ -44,7 +44,8 @@ def report(store: Store, trial: TrialRecord, tenant: str | None, most: int, *, t
     """
     differences = Differences(store)
     counted = differences.counted(trial.digest, tenant, trial.started)
-    arms = outcomes(store, trial, tenant) if trial.kind == CANARY else {}
+    asked = (trial.digest, trial.beside, trial.started, trial.until)
+    arms = {trial.digest: Counter[Action](), **outcomes(store, tenant, *asked)} if trial.kind == CANARY else {}
     latest = differences.latest(trial.digest, tenant, most, trial.started)
     excerpts = {(each.exchange, each.stage): _excerpt(store, each) for each in latest} if texts else {}
     if as_json:

@@ -13,30 +13,33 @@ from guard.values import Action
 
 if TYPE_CHECKING:
     from guard.store.store import Store
-    from guard.store.trial_log import TrialRecord
 
 
-def outcomes(store: Store, trial: TrialRecord, tenant: str | None = None) -> dict[str, Counter[Action]]:
-    """Return how many exchanges came to which action, by the digest of the policy that decided, the candidate's first.
-
-    Counted are the candidate and every policy of the name beside which it stands, while the trial went on.
+def outcomes(
+    store: Store, tenant: str | None, digest: str, beside: str, since: int = 0, until: int = 0
+) -> dict[str, Counter[Action]]:
+    """Return how many exchanges came to which action, by the digest of the policy that decided.
 
     Args:
         tenant: Whose exchanges; None for everybody's.
+        digest: Of one policy.
+        beside: Name of others that count too.
+        since: UTC in microseconds.
+        until: UTC in microseconds; 0 for now.
     """
     table, version = exchanges.c, policy_versions.c
-    named = select(version.digest).where(version.name == trial.beside)
+    named = select(version.digest).where(version.name == beside)
     wanted = (
         select(table.policy, table.action, func.count())
-        .where(or_(table.policy == trial.digest, table.policy.in_(named)), table.created >= trial.started)
+        .where(or_(table.policy == digest, table.policy.in_(named)), table.created >= since)
         .group_by(table.policy, table.action)
         .order_by(table.policy, table.action)
     )
-    if trial.until:
-        wanted = wanted.where(table.created < trial.until)
+    if until:
+        wanted = wanted.where(table.created < until)
     if tenant is not None:
         wanted = wanted.where(table.tenant == tenant)
-    found: dict[str, Counter[Action]] = {trial.digest: Counter()}
+    found: dict[str, Counter[Action]] = {}
     with reading(store.engine) as connection:
         for policy, action, count in connection.execute(wanted):
             found.setdefault(policy, Counter())[Action(action)] = int(count)
