@@ -93,7 +93,11 @@ class Differences:
         """
         wanted = (
             select(_COUNTS.c.name, func.sum(_COUNTS.c.value))
-            .where(_COUNTS.c.kind == _KIND, _COUNTS.c.name.startswith(f"{shadow}:"), _COUNTS.c.since >= since // _DAY * _DAY)
+            .where(
+                _COUNTS.c.kind == _KIND,
+                _COUNTS.c.name.startswith(f"{shadow}:", autoescape=True),
+                _COUNTS.c.since >= since // _DAY * _DAY,
+            )
             .group_by(_COUNTS.c.name)
             .order_by(_COUNTS.c.name)
         )
