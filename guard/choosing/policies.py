@@ -106,7 +106,7 @@ class Policies:
             source: The file of choices.
             requirements: What must hold of the files, whatever they say themselves.
             make: Builds the guard of a policy.
-            test: Raises TenetError where a policy is not to be served.
+            test: Raises TenetError where a policy is not to be served; asked about those that are not the same as `before`.
             before: Those that were loaded before: a policy that is still the same keeps its guard.
 
         Raises:
@@ -114,16 +114,17 @@ class Policies:
             TenetError: As `make` and `test` do.
         """
         loaded = load_all(Path(source), requirements)
-        for policy in loaded.read.policies.values():
-            test(policy)
-        self.loaded = loaded
+        known = before.loaded.read.policies if before is not None else {}
+        fresh = {name for name, policy in loaded.read.policies.items() if not _same(known.get(name), policy)}
+        for name in fresh:
+            test(loaded.read.policies[name])
+        self.loaded: Loaded = loaded
         self.source = Path(source)
         self._make = make
         self._requirements = _kept(requirements, loaded)
         kept = before.guards if before is not None else {}
-        known = before.loaded.read.policies if before is not None else {}
         self.guards: Mapping[str, Guard] = {
-            name: kept[name] if _same(known.get(name), policy) else make(policy) for name, policy in loaded.read.policies.items()
+            name: make(policy) if name in fresh else kept[name] for name, policy in loaded.read.policies.items()
         }
         """The guards by `Choice.policy`, the default's first."""
         if loaded.signature is not None:  # detectors have opened their files by now

@@ -86,6 +86,20 @@ def serve(
     watch_policy: Annotated[
         bool, typer.Option("--watch-policy", help="Put the policy in force again when its files change, if its tests pass.")
     ] = False,
+    policies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Choose the policy by route, caller or header, as this file says; see docs/tenants.md."
+        ),
+    ] = None,
+    policies_key: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Public key that must have signed them (`guard policy sign`); may be repeated."),
+    ] = None,
+    policies_require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="What must hold of all their files: read-only, signed; may be repeated."),
+    ] = None,
     shadow: Annotated[
         str,
         typer.Option(metavar="POLICY[@PERCENT]", help="Have another policy judge the same and never act; see docs/shadow.md."),
@@ -167,6 +181,7 @@ def serve(
     worker = this_worker()
     if workers > 1 and worker is None:
         raise typer.Exit(supervise(workers, host, port))
+    from guard.cli.choosing import ChoosingOptions
     from guard.cli.serving import serve_guarded
     from guard.cli.trying import TrialOptions
 
@@ -191,6 +206,7 @@ def serve(
         model=upstream_model,
         adapters=upstream_adapter or (),
         trials=TrialOptions(shadow, canary),
+        choosing=ChoosingOptions(policies, tuple(policies_key or ()), tuple(policies_require or ())),
     )
 
 

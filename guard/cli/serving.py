@@ -14,17 +14,19 @@ import uvicorn
 
 from guard.app import GuardApp, load_app
 from guard.asgi import App
+from guard.choosing import Policies
 from guard.cli.access import AccessOptions, access_of, attribution_of, check, notes
+from guard.cli.choosing import ChoosingOptions, ManyPolicies, Note, notes_on
 from guard.cli.collecting import settle
 from guard.cli.feedback_options import FeedbackOptions, feedback_of
 from guard.cli.listening import listen
-from guard.cli.reloading import Reloader
+from guard.cli.reloading import OnePolicy, Reloader
 from guard.cli.trying import TrialOptions, Trying
 from guard.cli.workers import Worker
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import TenetError
-from guard.policy.model import DetectorConfig
+from guard.policy.model import DetectorConfig, Policy
 from guard.ports import Memory, RecentDecisions
 from guard.remembering import RecentConversations
 from guard.runtime.cache import VerdictCache, cache_at
@@ -53,6 +55,7 @@ def serve_guarded(
     model: Path | None = None,
     adapters: Sequence[Path] = (),
     trials: TrialOptions = TrialOptions(),  # noqa: B008 - a value
+    choosing: ChoosingOptions = ChoosingOptions(),  # noqa: B008 - a value
 ) -> None:
     """Serve until stopped.
 
@@ -60,6 +63,7 @@ def serve_guarded(
         worker: Which of several processes this is; None where it is the only one.
         watch: Whether a change of the policy's files puts it in force.
         trials: Policies that are tried beside it.
+        choosing: Policies of which each request gets one, in place of `policy`.
 
     Raises:
         TenetError: Where the policy, the upstream or the address cannot be used; nothing is served then.
@@ -78,6 +82,7 @@ def serve_guarded(
         raise TenetError("--upstream-adapter: expected --upstream-model with the model that it adapts, got none")
     feedback.check(store=bool(store))
     trials.check(store=bool(store))
+    choosing.check(policy)
     verdicts = cache_at(cache)
     options = AccessOptions(require_key, subject_header, bool(key_env))
     with _recording(store, migrate=migrate) as (recorder, fresh):
@@ -85,6 +90,15 @@ def serve_guarded(
 
         def load() -> Guard:
             return _loaded(policy, recorder, verdicts, memory)
+
+        def built(policy: Policy) -> Guard:
+            return _built(policy, recorder, verdicts, memory)
+
+        source = (
+            OnePolicy(policy, load)
+            if choosing.file is None
+            else ManyPolicies(choosing.file, choosing.requirements, built, _noting(recorder))
+        )
 
         def candidate(kind: str, policy: str) -> Guard:
             """Return a policy on trial: a canary records and remembers as the one in force does, a shadow by itself."""
@@ -95,7 +109,7 @@ def serve_guarded(
         recent, kept = (recorder, None) if isinstance(recorder, RecentDecisions) else (recorder.recent, recorder.store)
         check(options, kept, fresh=fresh)
         attribution = attribution_of(options, kept)
-        guard = load()
+        guard = source.begin()
         upstream_app = makers[given[0]]()
         listening = listen(host, port) if worker is None else worker.listening
         host, port = listening.getsockname()[:2]
@@ -103,7 +117,7 @@ def serve_guarded(
         access, required = access_of(options, kept, host)
         taking = None if isinstance(recorder, RecentDecisions) else feedback_of(feedback, recorder)
         app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution, feedback=taking)
-        reloader = Reloader(policy, app, load)
+        reloader = Reloader(source, app)
         _reload_when_asked(reloader, app, watch=watch)
         if kept is not None:
             _try(Trying(app, kept, candidate, reloader.reload), trials, begins=worker is None or worker.speaks)
@@ -112,7 +126,8 @@ def serve_guarded(
         settle()
         listening.listen(config.backlog)  # so that what the banner says is true
         if worker is None or worker.speaks:
-            print(_banner(guard, host, port, given[0]), *notes(kept, first_key, host, required=required), sep="\n", flush=True)
+            said = _banner(guard, host, port, given[0], required=required)
+            print(said, *notes(kept, first_key, host, required=required), sep="\n", flush=True)
         if worker is not None:
             worker.tell_ready()
         uvicorn.Server(config).run(sockets=[listening])
@@ -147,13 +162,27 @@ def _leave(*_: object) -> None:
 def _loaded(policy: str, recorder: RecentDecisions | StoreRecorder, cache: VerdictCache, memory: Memory) -> Guard:
     """Return the guard with its models loaded and warm; tells on standard error what takes long."""
     began = time.perf_counter()
-    guard = Guard(policy, recorder=recorder, cache=cache, memory=memory, loading=_tell_loading)
-    guard.prepare()
-    if not isinstance(recorder, RecentDecisions):
-        versions = {name: detector.version for name, detector in guard.detectors.items()}
-        recorder.store.policies.put_in_force("", guard.policy, versions)
+    guard = _built(policy, recorder, cache, memory)
+    _noting(recorder)("", guard, "in-force", "")
     print(f"ready after {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
     return guard
+
+
+def _built(policy: str | Policy, recorder: RecentDecisions | StoreRecorder, cache: VerdictCache, memory: Memory) -> Guard:
+    guard = Guard(policy, recorder=recorder, cache=cache, memory=memory, loading=_tell_loading)
+    guard.prepare()
+    return guard
+
+
+def _noting(recorder: RecentDecisions | StoreRecorder) -> Note:
+    """Return what tells a store, where there is one, that a guard's policy is in force for a tenant."""
+
+    def note(tenant: str, guard: Guard, kind: str, reason: str) -> None:
+        if not isinstance(recorder, RecentDecisions):
+            versions = {name: detector.version for name, detector in guard.detectors.items()}
+            recorder.store.policies.put_in_force(tenant, guard.policy, versions, kind=kind, reason=reason)
+
+    return note
 
 
 def _tell_loading(config: DetectorConfig) -> None:
@@ -199,12 +228,14 @@ def _model(folder: Path | None, adapters: Sequence[Path]) -> App:
     return model_app(load(folder, adapters))
 
 
-def _banner(guard: Guard, host: str, port: int, source: str) -> str:
+def _banner(served: Guard | Policies, host: str, port: int, source: str, *, required: bool) -> str:
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    lines = [
-        f"Tenet listens on {address}",
-        f"policy {guard.policy.name}, digest {guard.policy.digest[:16]}…, {len(guard.policy.rules)} rules in force",
-    ]
+    lines = [f"Tenet listens on {address}"]
+    if isinstance(served, Policies):
+        lines += notes_on(served, required=required)
+    else:
+        policy = served.policy
+        lines.append(f"policy {policy.name}, digest {policy.digest[:16]}…, {len(policy.rules)} rules in force")
     if source == "--demo":
         lines.append("\nTry it:")
         lines += [f"\n# {what}\n{_curl(address, text)}" for what, text in _TRIES]

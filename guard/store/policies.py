@@ -28,7 +28,7 @@ class PolicyChange:
 
     Attributes:
         previous: Digest of the one before; empty where there was none.
-        kind: in-force, shadow, canary or dropped.
+        kind: in-force; chosen, where some requests get it and others another one; shadow, canary or dropped.
     """
 
     digest: str
@@ -100,7 +100,9 @@ class _PolicySink(Sink[dict[str, Any]]):
         for each in payloads:
             change = each["change"]
             connection.execute(self._insert, each["version"])
-            mine = (policy_changes.c.tenant == change["tenant"], policy_changes.c.kind == change["kind"])
+            mine = [policy_changes.c.tenant == change["tenant"], policy_changes.c.kind == change["kind"]]
+            if change["kind"] == "chosen":  # there may be several at once, each for other requests
+                mine.append(policy_changes.c.reason == change["reason"])
             latest = select(policy_changes.c.digest).where(*mine).order_by(policy_changes.c.created.desc()).limit(1)
             previous = connection.execute(latest).scalar() or ""
             if previous != change["digest"]:
