@@ -63,8 +63,11 @@ class Loaded:
         return self.read.choices
 
 
-def load_all(path: Path, requirements: Requirements = Requirements()) -> Loaded:
+def load_all(path: Path, requirements: Requirements = Requirements(), *, serving: bool = True) -> Loaded:
     """Return a file of choices with all its policies, checked as it is required.
+
+    Args:
+        serving: Whether it is to be served; else what the file itself requires is not asked for, nor read-only places.
 
     Raises:
         PolicyError: With every mistake, in whichever file; or with what is not signed, or not read-only.
@@ -75,7 +78,7 @@ def load_all(path: Path, requirements: Requirements = Requirements()) -> Loaded:
     checked = Checked(path, signature)
     with shown_to(checked.look):
         read = read_choices(path, kinds())
-    require = requirements.require | read.choices.require | ({"signed"} if signed else set())
+    require = requirements.require | (read.choices.require if serving else set()) | ({"signed"} if signed else set())
     if "signed" in require and signature is None:
         hint = "name it with --policies-key; a file can't vouch for itself"
         raise PolicyError([Problem(str(path), 0, 0, "require", "a public key, where it has to be signed", "none", hint)])

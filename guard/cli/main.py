@@ -11,6 +11,7 @@ import typer
 
 from guard.cli.auditing import audit_app
 from guard.cli.calibrating import calibrate
+from guard.cli.choosing_tools import key, sign, verify, which
 from guard.cli.erasing import erase, subject
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
@@ -51,6 +52,10 @@ policy_app.command()(diff)
 policy_app.command()(explain)
 policy_app.command()(backtest)
 policy_app.command()(history)
+policy_app.command()(which)
+policy_app.command()(sign)
+policy_app.command()(verify)
+policy_app.command()(key)
 policy_app.add_typer(shadow_app, name="shadow")
 
 PolicyOption = Annotated[str, typer.Option("--policy", help="A shipped policy's name, or a path (contains / or ends in .yaml).")]
