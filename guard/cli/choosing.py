@@ -48,6 +48,21 @@ class ChoosingOptions:
                     f"--policies-require: expected {listed(REQUIREMENTS)}, got {word[:100]!r}" + f" ({hint})" * bool(hint)
                 )
 
+    def check_trials(self, served: Guard | Policies, *, wanted: bool) -> bool:
+        """Return whether something may be tried beside what is served: a candidate is neither signed nor checked where it lies.
+
+        Args:
+            wanted: Whether the options ask for it.
+
+        Raises:
+            TenetError: Where they ask for what may not be.
+        """
+        held = served.loaded.require if isinstance(served, Policies) else frozenset()
+        if held and wanted:
+            got = f"policies that have to be {' and '.join(sorted(held))}, which a candidate is not"
+            raise TenetError(f"--shadow and --canary: expected policies of which nothing is required, got {got}")
+        return not held
+
     @property
     def requirements(self) -> Requirements:
         """What must hold of the files."""

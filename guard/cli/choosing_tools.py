@@ -92,9 +92,8 @@ def key(
     from guard.choosing.keys import fingerprint, new_key, public_key
 
     public = new_key(out)
-    print(
-        f"{out}: keep it where policies are signed, and on no server\n{public}: for servers, key {fingerprint(public_key(public))}"
-    )
+    print(f"{out}: keep it where policies are signed, and on no server")
+    print(f"{public}: for servers, key {fingerprint(public_key(public))}")
 
 
 def _header(text: str) -> tuple[bytes, bytes]:

@@ -110,6 +110,7 @@ def serve_guarded(
         check(options, kept, fresh=fresh)
         attribution = attribution_of(options, kept)
         guard = source.begin()
+        may_try = choosing.check_trials(guard, wanted=bool(trials.shadow or trials.canary))
         upstream_app = makers[given[0]]()
         listening = listen(host, port) if worker is None else worker.listening
         host, port = listening.getsockname()[:2]
@@ -119,7 +120,7 @@ def serve_guarded(
         app = GuardApp(guard, upstream_app, recent, kept, access=access, attribution=attribution, feedback=taking)
         reloader = Reloader(source, app)
         _reload_when_asked(reloader, app, watch=watch)
-        if kept is not None:
+        if kept is not None and may_try:
             _try(Trying(app, kept, candidate, reloader.reload), trials, begins=worker is None or worker.speaks)
         first_key = made.text if made is not None else ""
         config = uvicorn.Config(app, log_level="warning", http="httptools", server_header=False, date_header=True)
