@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from guard.detectors.embedded_stages import CATEGORIES, Stages
 from guard.detectors.running import Composed, Threaded
 from guard.runtime.cores import available_cores
+from guard.runtime.served import Served
 from guard.values import Detector, Exchange, Finding, Item, Needs, Role, Runs, WindowReach
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class Embedded(Composed):
         """Return the classifier with the runtime around its transformer."""
         reach = self.needs.reach
         assert isinstance(reach, WindowReach)  # noqa: S101 - as it was made
-        return Embedded(self.name, reach, self._stages, run(self._deep))
+        deep = run(self._deep)
+        stages = self._stages.remembering() if isinstance(deep, Served) and deep.remembers else self._stages
+        return Embedded(self.name, reach, stages, deep)
 
     def warm_up(self) -> None:
         """Load the transformer."""
@@ -88,7 +91,7 @@ class Embedded(Composed):
 
     def _first(self, items: Sequence[Item]) -> tuple[list[list[Finding]], list[int]]:
         """Return what the linear stage says of each item, and the indices of those that go on."""
-        rows = self._stages.linear.scores([item.text for item in items])
+        rows = self._stages.first([item.text for item in items])
         unclear = self._stages.unclear(rows, [_question_of(item) for item in items])
         findings = [reported(self.name, CATEGORIES, item, row) for item, row in zip(items, rows.tolist(), strict=True)]
         return findings, unclear

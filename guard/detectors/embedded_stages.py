@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from guard.detectors.encoder_stage import EncoderStage
+    from guard.detectors.row_memory import RowMemory
 
 CATEGORIES = (*OPENAI, "toxicity", "profanity", "jailbreak", "injection", "harmful-request", "harmful-response")
 """Every category that it reports."""
@@ -65,6 +67,36 @@ class Stages:
         self.linear = LinearStage.load(folder / MODEL.name, detector)
         self.version = f"{self.linear.version} {checked_digest(self._path, detector)[:16]}"
         self._encoder: EncoderStage | None = None
+        self._memory: RowMemory | None = None
+
+    def remembering(self) -> Stages:
+        """Return the same stages with a memory of what the linear one said of a text."""
+        from guard.detectors.row_memory import RowMemory
+
+        stages = copy(self)
+        stages._memory = RowMemory()
+        return stages
+
+    def first(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the linear stage's scores, of shape (texts, categories)."""
+        import numpy as np
+
+        rows = [self._first(text) for text in texts]
+        return np.array(rows, dtype=np.float32).reshape(len(texts), len(CATEGORIES))
+
+    def _first(self, text: str) -> NDArray[np.float32]:
+        if self._memory is None:
+            return self._linear(text)
+        key = self._memory.key(text)
+        row = self._memory.get(key)
+        if row is None:
+            row = self._linear(text)
+            self._memory.put(key, row)
+        return row
+
+    def _linear(self, text: str) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = self.linear.scores([text])[0]
+        return row
 
     @property
     def thresholds(self) -> Mapping[str, float]:
@@ -122,7 +154,7 @@ class Stages:
         doubts = rows.max(axis=1, initial=0)
         asked = [index for index, question in enumerate(questions) if question and doubts[index] < CLEAR]
         if asked:
-            doubtful = self.linear.scores([questions[index] for index in asked]).max(axis=1) >= DOUBTFUL
+            doubtful = self.first([questions[index] for index in asked]).max(axis=1) >= DOUBTFUL
             doubts[[index for index, doubt in zip(asked, doubtful, strict=True) if doubt]] = CLEAR
         found = [index for index, doubt in enumerate(doubts) if doubt >= CLEAR]
         return found if len(found) <= MOST_UNCLEAR else sorted(sorted(found, key=lambda index: -doubts[index])[:MOST_UNCLEAR])

@@ -107,6 +107,11 @@ class Served:
         return self.inner.categories
 
     @property
+    def remembers(self) -> bool:
+        """Whether verdicts are kept for who asks again."""
+        return self._cache is not None
+
+    @property
     def breaker(self) -> str:
         """`closed`, `open` or `half-open`."""
         return self._breaker.state

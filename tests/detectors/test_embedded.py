@@ -19,7 +19,10 @@ from guard.detectors.embedded_stages import CATEGORIES, ENCODER, MODEL, MOST_UNC
 from guard.detectors.features import BUCKETS, WORD_BITS, features
 from guard.detectors.linear import WINDOW, LinearStage, windows
 from guard.detectors.registry import kinds
+from guard.detectors.row_memory import RowMemory
+from guard.engine import Guard
 from guard.errors import DetectorError
+from guard.policy.load import loads
 from guard.values import Caller, Detector, Exchange, Item, Role, Runs, Stage, WindowReach
 
 HARMLESS = "The library opens at nine and closes at six, except on Sundays. "
@@ -260,6 +263,36 @@ def test_a_verdict_on_a_prompt_is_shared_by_all_who_ask_the_same():
     one, other = (with_question(Item(text, exchange=exchange)) for exchange in exchanges)
     assert one == other
     assert with_question(answered("why?")).exchange == Exchange("", prompt=(Item("why?"),))
+
+
+@pytest.mark.parametrize(("cache", "read"), [("true", 1), ("false", 3)])
+def test_a_turn_that_is_sent_again_is_not_read_again_where_verdicts_are_remembered(monkeypatch, cache, read):
+    policy = f"""
+version: 1
+name: tested
+detectors: {{tone: {{use: embedded, runtime: {{cache: {cache}}}}}}}
+rules: [{{id: no-hate, detect: tone, category: hate, action: block}}]
+"""
+    guard = Guard(loads(policy, kinds()))
+    clear, texts = "Good morning.", []
+    scores = LinearStage.scores
+    monkeypatch.setattr(LinearStage, "scores", lambda stage, given: texts.extend(given) or scores(stage, given))
+    decisions = [guard.check_sync(clear) for _ in range(3)]
+    assert texts == [clear] * read
+    assert decisions[0].findings == decisions[1].findings == decisions[2].findings
+
+
+def test_a_memory_of_rows_forgets_what_was_not_asked_for_longest():
+    memory = RowMemory(most=2)
+    keys = [memory.key(text) for text in ("a", "b", "\ud800")]
+    rows = [np.array([number], dtype=np.float32) for number in range(3)]
+    memory.put(keys[0], rows[0])
+    memory.put(keys[1], rows[1])
+    assert memory.get(keys[0]) is rows[0]
+    memory.put(keys[2], rows[2])
+    assert [memory.get(key) for key in keys] == [rows[0], None, rows[2]]
+    assert len(memory) == 2
+    assert RowMemory().key("a") != memory.key("a")
 
 
 def copied(tmp_path, raw=None, digest=None):
