@@ -274,11 +274,11 @@ detectors: {{tone: {{use: embedded, runtime: {{cache: {cache}}}}}}}
 rules: [{{id: no-hate, detect: tone, category: hate, action: block}}]
 """
     guard = Guard(loads(policy, kinds()))
-    clear, texts = "Good morning.", []
-    scores = LinearStage.scores
-    monkeypatch.setattr(LinearStage, "scores", lambda stage, given: texts.extend(given) or scores(stage, given))
-    decisions = [guard.check_sync(clear) for _ in range(3)]
-    assert texts == [clear] * read
+    texts = []
+    linear = Stages._linear
+    monkeypatch.setattr(Stages, "_linear", lambda stages, text: texts.append(text) or linear(stages, text))
+    decisions = [guard.check_sync(HARMLESS) for _ in range(3)]
+    assert texts == [HARMLESS] * read
     assert decisions[0].findings == decisions[1].findings == decisions[2].findings
 
 
