@@ -16,7 +16,7 @@ from guard.cli.erasing import erase, subject
 from guard.cli.evaluating import evaluate
 from guard.cli.feedback import feedback_app
 from guard.cli.keys import keys_app
-from guard.cli.policies import backtest, diff, explain, fmt, history, lint, schema, test
+from guard.cli.policies import backtest, check_file, diff, explain, fmt, history, lint, schema, test
 from guard.cli.shadows import shadow_app
 from guard.cli.sources import sources, trust
 from guard.cli.storing import store_app
@@ -44,6 +44,7 @@ app.command()(calibrate)
 app.command()(evaluate)
 store_app.command()(erase)
 store_app.command()(subject)
+policy_app.command("check")(check_file)
 policy_app.command()(schema)
 policy_app.command()(fmt)
 policy_app.command()(lint)

@@ -1,4 +1,4 @@
-"""`guard policy schema`, `fmt`, `lint`, `test`, `diff`, `explain`, `backtest` and `history`: their arguments."""
+"""`guard policy check`, `schema`, `fmt`, `lint`, `test`, `diff`, `explain`, `backtest` and `history`: their arguments."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ def fmt(
     from guard.cli.formatting import Asked, format_files
 
     raise typer.Exit(EXIT_FOUND if format_files(files, Asked(check, diff)) else 0)
+
+
+def check_file(
+    policy: Annotated[str, typer.Argument(metavar="FILE", help="A policy; - for standard input.")],
+    tries: Annotated[
+        list[str] | None, typer.Option("--try", metavar="TEXT", help="Say what it decides on this text; may be repeated.")
+    ] = None,
+    stage: Annotated[str, typer.Option(metavar="STAGE", help="Which way these texts travel: input or output.")] = "input",
+) -> None:
+    """Say at once whether a policy can be used, and what it does with a text; exit status 1 if it cannot."""
+    from guard.cli.policy_checking import check_policy
+
+    raise typer.Exit(0 if check_policy(policy, tries or (), stage) else EXIT_FOUND)
 
 
 def lint(
