@@ -1,4 +1,4 @@
-"""Images as Python generators give them: encoded bytes, Pillow images, lists of them, or a pipeline's output with `.images`.
+"""Images as Python generators give them: bytes, Pillow images, arrays, lists of them, or a pipeline's output with `.images`.
 
 An image is known by its methods, so that nothing of Pillow is loaded for generators of text.
 """
@@ -10,11 +10,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from guard.arrays import ImageArray, is_array, read_array
+from guard.errors import MissingExtra
 from guard.media import Media, signature
 from guard.values import Role
 
 _GREY = (128, 128, 128)
 _SIDE = 512
+Pixels = tuple[float, float]
+"""The values of black and of white."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """Bytes, or an image of Pillow's."""
+
+    value: Any
+
+    def encoded(self) -> list[bytes]:
+        return [_encoded(self.value)]
+
+    def without(self, blocked: Sequence[int]) -> Any:  # noqa: ANN401
+        return _grey_for(self.value) if blocked else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Array:
+    """An array of one image, or of a batch of them."""
+
+    found: ImageArray
+
+    def encoded(self) -> list[bytes]:
+        return [_encoded(_of_pixels(image)) for image in self.found.images]
+
+    def without(self, blocked: Sequence[int]) -> Any:  # noqa: ANN401
+        return self.found.without(blocked) if blocked else self.found.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +53,48 @@ class Pictures:
 
     Attributes:
         answer: As it was returned.
-        images: Bytes or Pillow images, in order.
-        media: The same, as they are judged; each one's choice is its place.
+        media: Its images, as they are judged; each one's choice is its place.
     """
 
     answer: Any
-    images: Sequence[Any]
     media: tuple[Media, ...]
+    _parts: tuple[tuple[_Image | _Array, int], ...]
 
     def without(self, blocked: Sequence[int]) -> Any:  # noqa: ANN401
         """Return the answer with grey images of the same size in the given places; the answer itself is left as it is."""
-        shown = [_grey_for(image) if index in blocked else image for index, image in enumerate(self.images)]
-        if isinstance(self.answer, (list, tuple)):
-            return type(self.answer)(shown)
-        if len(self.images) == 1 and self.answer is self.images[0]:
-            return shown[0]
-        self.answer.images = shown
+        shown, before = [], 0
+        for part, count in self._parts:
+            shown.append(part.without([index - before for index in blocked if before <= index < before + count]))
+            before += count
+        held = getattr(self.answer, "images", self.answer)
+        images = type(held)(shown) if isinstance(held, (list, tuple)) else shown[0]
+        if held is self.answer:
+            return images
+        self.answer.images = images
         return self.answer
 
 
-def found_in(answer: Any) -> Pictures | None:  # noqa: ANN401
-    """Return the images that a generator returned; None where it returned something else."""
+def found_in(answer: Any, pixels: Pixels | None = None) -> Pictures | None:  # noqa: ANN401
+    """Return the images that a generator returned; None where it returned something else.
+
+    Args:
+        pixels: Black and white in arrays; see `read_array`.
+
+    Raises:
+        TypeError: For an array that holds no images.
+        MissingExtra: For an array, without Pillow.
+    """
     held = getattr(answer, "images", answer)
-    images = held if isinstance(held, (list, tuple)) else [held]
-    if not images or not all(_is_image(image) for image in images):
+    values = held if isinstance(held, (list, tuple)) else [held]
+    if not values or not all(_is_image(value) or is_array(value) for value in values):
         return None
+    parts = [_Image(value) if _is_image(value) else _Array(read_array(value, pixels)) for value in values]
+    encoded = [part.encoded() for part in parts]
     media = tuple(
-        Media(f"/{index}", Role.ASSISTANT, "image", _encoded(image), choice=index) for index, image in enumerate(images)
+        Media(f"/{index}", Role.ASSISTANT, "image", data, choice=index)
+        for index, data in enumerate(data for each in encoded for data in each)
     )
-    return Pictures(answer, images, media)
+    return Pictures(answer, media, tuple((part, len(each)) for part, each in zip(parts, encoded, strict=True)))
 
 
 def _is_image(value: Any) -> bool:  # noqa: ANN401
@@ -67,6 +110,15 @@ def _encoded(image: Any) -> bytes:  # noqa: ANN401
     shown = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else image.convert("RGB")
     shown.save(encoded, "PNG", compress_level=1)
     return encoded.getvalue()
+
+
+def _of_pixels(pixels: Any) -> Any:  # noqa: ANN401
+    """Return an array of shape (height, width, channels) as an image of Pillow's."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingExtra("to judge images that are arrays", "images") from None
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _grey_for(image: Any) -> Any:  # noqa: ANN401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from guard.asking import closing
 from guard.errors import Blocked
 from guard.formats.base import Piece, Text
 from guard.judging import Judgement
-from guard.pictures import Pictures, found_in
+from guard.pictures import Pictures, Pixels, found_in
 from guard.values import Action, Decision, Exchange, Role, Stage
 
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 _PROMPT_NAMES = ("prompt", "messages", "input", "inputs", "text", "query", "question")
 
 
-def wrap_generator(guard: Guard, generator: Any, *, on_block: str = "raise", prompt: str | None = None) -> Any:  # noqa: ANN401
+def wrap_generator(
+    guard: Guard,
+    generator: Any,  # noqa: ANN401
+    *,
+    on_block: str = "raise",
+    prompt: str | None = None,
+    refused: Any = None,  # noqa: ANN401
+    pixels: Pixels | None = None,
+) -> Any:  # noqa: ANN401
     """Return `generator` guarded: its prompt on the way in, its text or its images on the way out.
 
     A callable gives a callable of the same kind: what returned a text returns a text, what yielded pieces yields pieces, when
@@ -28,9 +37,11 @@ def wrap_generator(guard: Guard, generator: Any, *, on_block: str = "raise", pro
 
     Args:
         on_block: `raise` raises `Blocked`; `refuse` gives the refusal's message as the answer (in a stream, as its last piece),
-            and a grey image of the same size in place of an image.
+            and a grey image of the same size in place of an image, with which a stream of images ends.
         prompt: Name of the argument that is judged as input; where not said, the first argument that is named like a prompt,
             else the first that is a string. A prompt is a string, or messages with `role` and `content`.
+        refused: With `on_block="refuse"`, what a refused prompt gives instead of the refusal's message: for images.
+        pixels: The values of black and of white in arrays of images; see `guard.arrays.read_array`.
 
     Raises:
         ValueError: For another `on_block`.
@@ -38,7 +49,7 @@ def wrap_generator(guard: Guard, generator: Any, *, on_block: str = "raise", pro
     """
     if on_block not in ("raise", "refuse"):
         raise ValueError(f"on_block: expected 'raise' or 'refuse', got {on_block!r}")
-    wrapper = _Wrapper(guard, on_block, prompt)
+    wrapper = _Wrapper(guard, on_block, prompt, refused, pixels)
     if isinstance(generator, AsyncIterator):
         return wrapper.stream_async(generator, wrapper.exchange())
     if callable(generator):
@@ -49,10 +60,12 @@ def wrap_generator(guard: Guard, generator: Any, *, on_block: str = "raise", pro
 
 
 class _Wrapper:
-    def __init__(self, guard: Guard, on_block: str, prompt: str | None) -> None:
+    def __init__(self, guard: Guard, on_block: str, prompt: str | None, refused: Any, pixels: Pixels | None) -> None:  # noqa: ANN401
         self._guard = guard
         self._on_block = on_block
         self._prompt = prompt
+        self._refused = refused
+        self._pixels = pixels
 
     def exchange(self, texts: Sequence[Text] = ()) -> Exchange:
         from guard.engine import new_exchange
@@ -105,7 +118,7 @@ class _Wrapper:
             answer = await call.run()
             if isinstance(answer, str):
                 return self._released(answer, await self._guard.judge(_answer_texts(answer), Stage.OUTPUT, exchange))
-            pictures = found_in(answer)
+            pictures = found_in(answer, self._pixels)
             if pictures is not None:
                 return self._shown(pictures, await self._guard.judge((), Stage.OUTPUT, exchange, pictures.media))
             return self._answer(answer, exchange)
@@ -134,28 +147,56 @@ class _Wrapper:
             return self.stream_async(answer, exchange)
         if isinstance(answer, Iterator):
             return self.stream(answer, exchange)
-        pictures = found_in(answer)
+        pictures = found_in(answer, self._pixels)
         if pictures is not None:
             return self._shown(pictures, self._guard.judge_sync((), Stage.OUTPUT, exchange, pictures.media))
         raise TypeError(
             f"the generator gave a {type(answer).__name__}; expected text, an iterator of text, "
-            "or images (Pillow's, encoded bytes, a list of them, or an object with them in `.images`)"
+            "or images (Pillow's, encoded bytes, arrays, tensors, a list of them, or an object with them in `.images`)"
         )
 
-    def stream(self, source: Iterable[str], exchange: Exchange) -> Iterator[str]:
+    def stream(self, source: Iterable[Any], exchange: Exchange) -> Iterator[Any]:
+        pieces = iter(source)
         try:
-            yield from self._guard.guard_stream_sync(_texts_only(source), exchange, self._refusal)
+            first = next(pieces, "")
+            if isinstance(first, str):
+                texts = _texts_only(itertools.chain((first,), pieces))
+                yield from self._guard.guard_stream_sync(texts, exchange, self._refusal)
+                return
+            for image in itertools.chain((first,), pieces):
+                pictures = self._pictures(image)
+                judged = self._guard.judge_sync((), Stage.OUTPUT, exchange, pictures.media)
+                yield self._shown(pictures, judged)
+                if _refuses(judged):
+                    return
         finally:
             if hasattr(source, "close"):
                 source.close()
 
-    async def stream_async(self, source: AsyncIterator[str], exchange: Exchange) -> AsyncIterator[str]:
-        async for piece in self._guard.guard_stream(closing(source), exchange, self._refusal):
-            yield piece
+    async def stream_async(self, source: AsyncIterator[Any], exchange: Exchange) -> AsyncIterator[Any]:
+        pieces = closing(source)
+        first = await anext(pieces, "")
+        if isinstance(first, str):
+            async for piece in self._guard.guard_stream(_after(first, pieces), exchange, self._refusal):
+                yield piece
+            return
+        async for image in _after(first, pieces):
+            pictures = self._pictures(image)
+            judged = await self._guard.judge((), Stage.OUTPUT, exchange, pictures.media)
+            yield self._shown(pictures, judged)
+            if _refuses(judged):
+                return
 
-    def _after_input(self, call: _Call, judged: Judgement) -> str | None:
+    def _pictures(self, piece: Any) -> Pictures:  # noqa: ANN401
+        pictures = found_in(piece, self._pixels)
+        if pictures is None:
+            raise TypeError(f"the generator yielded a {type(piece).__name__}; expected text, or images from the first piece on")
+        return pictures
+
+    def _after_input(self, call: _Call, judged: Judgement) -> Any:  # noqa: ANN401
         if judged.decision.action >= Action.REVISE:
-            return self._refusal(self._guard.final(judged.decision))
+            message = self._refusal(self._guard.final(judged.decision))
+            return message if self._refused is None else self._refused
         call.change(judged.changes)
         return None
 
@@ -166,10 +207,10 @@ class _Wrapper:
 
     def _shown(self, pictures: Pictures, judged: Judgement) -> Any:  # noqa: ANN401
         """Return the images that may leave, with grey ones in place of the others."""
-        if judged.decision.action < Action.REVISE and not judged.unredactable:
+        if not _refuses(judged):
             return pictures.answer
         self._refusal(self._guard.final(judged.decision))
-        return pictures.without(range(len(pictures.images)) if judged.all_blocked else judged.blocked)
+        return pictures.without(range(len(pictures.media)) if judged.all_blocked else judged.blocked)
 
     def _refusal(self, decision: Decision) -> str:
         if self._on_block == "raise":
@@ -226,6 +267,17 @@ def _prompt_texts(value: Any) -> tuple[Text, ...]:  # noqa: ANN401
 
 def _answer_texts(answer: str) -> tuple[Text, ...]:
     return (Text((Piece("", answer),), Role.ASSISTANT),)
+
+
+def _refuses(judged: Judgement) -> bool:
+    """Return whether an image may not leave as it is."""
+    return judged.decision.action >= Action.REVISE or judged.unredactable
+
+
+async def _after(first: Any, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:  # noqa: ANN401
+    yield first
+    async for piece in pieces:
+        yield piece
 
 
 def _texts_only(source: Iterable[str]) -> Iterator[str]:
