@@ -21,14 +21,14 @@ class Pins:
 
 
 class Pinned:
-    """A detector that finds in every text what `pins` say of it."""
+    """A detector that finds in every text, or in every image, what `pins` say of it."""
 
     version = "pinned"
-    needs = Needs(WholeReach(), runs=Runs.INLINE)
 
-    def __init__(self, name: str, categories: tuple[str, ...], pins: Pins) -> None:
-        """Take the name that the policy gives it, and what the detector in its place can report."""
+    def __init__(self, name: str, categories: tuple[str, ...], pins: Pins, *, media: bool = False) -> None:
+        """Take the name that the policy gives it, what the detector in its place can report, and whether that judges images."""
         self.name = name
+        self.needs = Needs(WholeReach(), runs=Runs.INLINE, media=("image/",) if media else ())
         self.categories = categories
         self._pins = pins
 
@@ -56,6 +56,8 @@ def pinned(kinds: Mapping[str, Kind], names: Collection[str], pins: Pins) -> dic
 
 def _maker(kind: Kind, names: frozenset[str], pins: Pins) -> Any:  # noqa: ANN401 - as `Kind.make`
     def make(name: str, options: Mapping[str, Any], *others: Any) -> Detector:  # noqa: ANN401
-        return Pinned(name, kind.categories(options), pins) if name in names else kind.make(name, options, *others)
+        if name not in names:
+            return kind.make(name, options, *others)
+        return Pinned(name, kind.categories(options), pins, media=kind.reach == "media")
 
     return make
