@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from servers import served
 
 from examples.fastapi_app import app as fastapi_app
 from examples.starlette_app import app as starlette_app
 from guard.app import GuardApp
-from guard.authoring.testing import run_tests
 from guard.demo import demo_app
 from guard.engine import Guard
 from guard.ports import RecentDecisions
@@ -51,9 +51,13 @@ def test_the_fastapi_app_is_guarded_on_its_own_route():
         assert "attempt to change how I work" in refused.json()["answer"]
 
 
-def test_the_policy_of_the_fastapi_app_passes_its_tests():
-    guard = Guard(ROOT / "examples/fastapi_policy.yaml")
-    assert all(outcome.passed for outcome in run_tests(guard, ROOT / "examples/fastapi_policy_test.yaml"))
+@pytest.mark.parametrize("policy", ["fastapi_policy", "airline"])
+def test_a_policy_lints_clean_and_passes_its_tests(policy: str):
+    path = f"examples/{policy}.yaml"
+    linted = run("-c", "from guard.cli.main import main; main()", "policy", "lint", "--strict", path)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    tested = run("-c", "from guard.cli.main import main; main()", "policy", "test", path)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 def test_the_wrapped_generator_redacts_and_blocks():
