@@ -79,7 +79,7 @@ def test_every_command_that_is_shown_exists_with_its_options(page: Path):
     for line in re.findall(r"^\$ guard (.*)$", page.read_text(), re.MULTILINE):
         words = line.split("#")[0].split('"')[0::2]
         path = tuple(word for word in " ".join(words).split() if not word.startswith("-"))
-        name = next(name for name in (path[:2], path[:1]) if name in known)
+        name = next(name for name in (path[:3], path[:2], path[:1]) if name in known)
         given = {word for part in words for word in part.split() if word.startswith("--")}
         assert given <= known[name], line
 

@@ -91,6 +91,6 @@ def tracing(*, complete: bool = False) -> Iterator[Trace]:
 
 @contextmanager
 def complete() -> Iterator[Trace]:
-    """Have every detector run on what is judged within: for explanations, scans and shadow policies."""
+    """Have every detector run on what is judged within: for explanations and scans."""
     with tracing(complete=True) as trace:
         yield trace
