@@ -165,6 +165,26 @@ def test_what_is_too_large_for_the_shadow_is_shed_and_served():
     assert told.shed_all.total() >= 1
 
 
+@pytest.mark.anyio
+async def test_under_load_every_message_is_compared_or_shed_and_every_answer_is_as_without():
+    answer = json.dumps(completion(f"write to {MAIL}")).encode()
+    middleware = guarded(Upstream([answer]), guard_of("squid"))
+    told = shadowed(middleware, guard_of("kraken"), bounds=Bounds(jobs=6, at_once=2))
+    with served(middleware) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+
+            async def one(number: int) -> str:
+                words = ("squid", "kraken", "hello")[number % 3]
+                body = {"model": "m", "messages": [{"role": "user", "content": f"the {words}"}]}
+                return str((await client.post("/v1/chat/completions", json=body)).headers["x-guard-action"])
+
+            actions = await asyncio.gather(*(one(number) for number in range(240)))
+    assert actions == ["block", "redact", "redact"] * 80
+    told.await_some(400 - told.shed_all.total())  # 240 inputs, and an answer to each of the 160 that are let through
+    assert len(told.compared_all) + told.shed_all.total() == 400
+    assert all(each.base.policy != each.shadow.policy for each in told.compared_all)
+
+
 def test_only_its_share_is_shown_to_a_shadow():
     middleware = guarded(Upstream([json.dumps(completion("fine")).encode()]), guard_of("squid"))
     told = shadowed(middleware, guard_of("kraken"), percent=50)
