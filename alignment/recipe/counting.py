@@ -13,11 +13,24 @@ from alignment.models.loading import check
 from alignment.recipe.rehearsal import CannotRehearse, Rehearsed, fuse_head, largest_part, rehearse
 from alignment.records_of_steps import FILE, read_record
 from alignment.rewards.settings import ModelReward, StepReward
-from alignment.training.settings import Common, Distil, Dpo, Kto, LoraSettings, ModelSettings, Online, Reward, Sft, method_of
+from alignment.training.settings import (
+    Common,
+    Distil,
+    Dpo,
+    Grpo,
+    Kto,
+    LoraSettings,
+    ModelSettings,
+    Online,
+    Reward,
+    Rloo,
+    Sft,
+    method_of,
+)
 
-_SEQUENCES = {"dpo": 2, "kto": 2, "reward": 2, "orpo": 2, "cpo": 2}
+_SEQUENCES = {"dpo": 2, "kto": 2, "reward": 2, "orpo": 2, "cpo": 2, "online_dpo": 2}
 """Sequences that an example of a method is; 1 where not named. With kto one of them is for its KL term."""
-_FUSED = (Sft, Dpo, Kto, Online)
+_FUSED = (Sft, Dpo, Kto, Rloo, Grpo)
 """Methods whose trainers work out logarithms of probabilities in pieces; the others have all logits at a time."""
 _BYTES_4BIT = 0.53
 """A weight in NF4 with its scales, quantised once more: T. Dettmers et al., "QLoRA" (2023), section 3."""
@@ -244,7 +257,7 @@ def _cache(step: Common, text: Any, size: int) -> int:  # noqa: ANN401
     """Return the bytes of keys and values of all the answers that are sampled at a time."""
     if not isinstance(step, Online | Distil):
         return 0
-    sequences = step.batch_size * (step.gradient_accumulation if isinstance(step, Online) else 1)
+    sequences = step.batch_size * _SEQUENCES.get(method_of(step), step.gradient_accumulation if isinstance(step, Online) else 1)
     heads = int(getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
     width = int(getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
     return 2 * int(text.num_hidden_layers) * heads * width * sequences * step.max_length * size

@@ -14,10 +14,25 @@ from alignment.promotion.settings import GateSettings
 from alignment.promotion.settings import problems as of_gate
 from alignment.records import Kind
 from alignment.rewards.settings import StepReward
-from alignment.training.settings import PATH, Cpo, Distil, Dpo, Grpo, Kto, ModelSettings, Orpo, Reward, Rloo, Sft, name_of
+from alignment.training.settings import (
+    PATH,
+    Cpo,
+    Distil,
+    Dpo,
+    Grpo,
+    Kto,
+    ModelSettings,
+    OnlineDpo,
+    Orpo,
+    Reward,
+    Rloo,
+    Sft,
+    name_of,
+)
 
 Step = Annotated[
-    Sft | Reward | Dpo | Kto | Orpo | Cpo | Distil | Rloo | Grpo, Meta(description="one training step; `method` tells which")
+    Sft | Reward | Dpo | Kto | Orpo | Cpo | Distil | Rloo | Grpo | OnlineDpo,
+    Meta(description="one training step; `method` tells which"),
 ]
 
 

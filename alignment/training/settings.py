@@ -190,7 +190,15 @@ class Grpo(Online, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     ] = "dapo"
 
 
-Step = Sft | Reward | Dpo | Kto | Orpo | Cpo | Distil | Rloo | Grpo
+class OnlineDpo(Online, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="method", tag="online_dpo"):
+    """Experimental in TRL: samples two answers to each prompt, and prefers the one that is worth more."""
+
+    generations: Annotated[Literal[2], Meta(description="answers to each prompt: the better and the worse one")] = 2
+    beta: Annotated[float, Meta(gt=0, le=10, description="how strongly it is held to the reference model")] = 0.1
+    loss: Annotated[Literal["sigmoid", "ipo"], Meta(description="which loss")] = "sigmoid"
+
+
+Step = Sft | Reward | Dpo | Kto | Orpo | Cpo | Distil | Rloo | Grpo | OnlineDpo
 
 KINDS: dict[type[Common], str] = {
     Sft: "sft",
@@ -202,10 +210,11 @@ KINDS: dict[type[Common], str] = {
     Distil: "prompts",
     Rloo: "prompts",
     Grpo: "prompts",
+    OnlineDpo: "prompts",
 }
 """Which kind of records each method trains on, in the words of `align data --kind`."""
 
-EXPERIMENTAL = ("orpo", "cpo")
+EXPERIMENTAL = ("orpo", "cpo", "online_dpo")
 """Methods that TRL keeps in `trl.experimental`: they may change with any of its versions."""
 
 
@@ -228,7 +237,8 @@ def problems(step: Common) -> list[Problem]:
         found.append(("label_smoothing", "above 0: the share of labels that the loss robust takes to be flipped", "0"))
     if isinstance(step, Kto) and step.batch_size < 2:
         found.append(("batch_size", "at least 2, as the method compares answers within a batch", str(step.batch_size)))
-    if isinstance(step, Online) and step.batch_size * step.gradient_accumulation % step.generations:
+    together = step.batch_size * step.gradient_accumulation
+    if isinstance(step, Rloo | Grpo) and together % step.generations:
         got = f"{step.batch_size} × {step.gradient_accumulation} with {step.generations} generations"
         found.append(("batch_size", "batch_size × gradient_accumulation divisible by generations", got))
     if isinstance(step, Online | Distil) and step.max_new_tokens >= step.max_length:

@@ -15,6 +15,7 @@ from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from alignment.models.loading import Loaded, ModelError, load
 from alignment.training.data import Material
+from alignment.training.means import Means
 from alignment.training.settings import (
     Common,
     Cpo,
@@ -25,6 +26,7 @@ from alignment.training.settings import (
     LoraSettings,
     ModelSettings,
     Online,
+    OnlineDpo,
     Orpo,
     Reward,
     Rloo,
@@ -142,6 +144,26 @@ def _grpo(step: Grpo, job: Job) -> Any:  # noqa: ANN401
     return trl.GRPOTrainer(**_parts(job, config), reward_funcs=[reward for reward, _ in job.rewards])
 
 
+def _online_dpo(step: OnlineDpo, job: Job) -> Any:  # noqa: ANN401
+    from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
+
+    means = Means()
+    config = OnlineDPOConfig(
+        **_common(job),
+        max_length=step.max_length,
+        max_new_tokens=step.max_new_tokens,
+        temperature=step.temperature,
+        beta=step.beta,
+        loss_type=step.loss,
+        reward_weights=[weight for _, weight in job.rewards],
+        use_vllm=step.vllm != "no",
+        **({"vllm_mode": step.vllm} if step.vllm != "no" else {}),
+    )
+    parts = _parts(dataclasses.replace(job, callbacks=[means, *job.callbacks]), config)
+    rewards = [means.of(reward) for reward, _ in job.rewards]
+    return OnlineDPOTrainer(**parts, ref_model=_reference(job), reward_funcs=rewards)
+
+
 _BUILDERS: Mapping[type[Common], Callable[..., Any]] = {
     Sft: _sft,
     Reward: _reward,
@@ -152,6 +174,7 @@ _BUILDERS: Mapping[type[Common], Callable[..., Any]] = {
     Distil: _distil,
     Rloo: _rloo,
     Grpo: _grpo,
+    OnlineDpo: _online_dpo,
 }
 
 

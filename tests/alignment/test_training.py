@@ -18,6 +18,7 @@ from alignment.training.settings import (
     Kto,
     LoraSettings,
     ModelSettings,
+    OnlineDpo,
     Orpo,
     Reward,
     Rloo,
@@ -150,6 +151,22 @@ def test_online_methods_raise_the_reward(tiny_model, dataset, tmp_path: Path, me
     rewards = column(tmp_path / "out", "reward")
     assert sum(rewards[-5:]) > sum(rewards[:5]) + 0.1
     assert record.notes == ("letters",)
+
+
+def test_online_dpo_comes_to_prefer_what_is_worth_more_and_logs_as_the_others_do(tiny_model, dataset, tmp_path: Path):
+    from alignment.rewards.base import Reward as Source
+
+    def letters(_prompts: object, answers: list[str]) -> list[float]:
+        return [answer.count("e") / max(1, len(answer)) for answer in answers]
+
+    rewards = [Source("e", 1.0, letters, "letters"), Source("watch_e", 0.0, letters, "watched")]
+    step = OnlineDpo(max_steps=30, max_new_tokens=12, beta=0.05, **{**SHORT, **ALL})
+    train(step, tiny_model, dataset(PROMPTS), tmp_path / "out", rewards=rewards)
+    found = column(tmp_path / "out", "reward")
+    assert sum(found[-5:]) > sum(found[:5]) + 0.05
+    assert column(tmp_path / "out", "rewards/watch_e/mean") == pytest.approx(found)
+    assert all(0 < length <= 12 for length in column(tmp_path / "out", "completions/mean_length"))
+    assert len(column(tmp_path / "out", "kl")) == len(found)
 
 
 @pytest.mark.parametrize(
