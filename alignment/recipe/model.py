@@ -13,7 +13,7 @@ from alignment.evaluation.settings import problems as of_evaluation
 from alignment.promotion.settings import GateSettings
 from alignment.promotion.settings import problems as of_gate
 from alignment.records import Kind
-from alignment.rewards.settings import StepReward
+from alignment.rewards.settings import JudgeReward, StepReward
 from alignment.training.settings import (
     PATH,
     Cpo,
@@ -113,4 +113,9 @@ def problems(recipe: Recipe) -> list[tuple[str, str, str]]:
             if isinstance(reward, StepReward) and reward.step not in earlier:
                 expected = f"an earlier step of the method reward ({', '.join(earlier) or 'there is none'})"
                 found.append((f"{here}.rewards[{place}].step", expected, reward.step))
+            if isinstance(reward, JudgeReward) and recipe.evaluation is not None:
+                said = recipe.evaluation.rewards
+                if reward.model not in said:
+                    expected = f"{reward.model} among them, as it rewards {here}, so that no evaluator is the same"
+                    found.append(("evaluation.rewards", expected, ", ".join(said) or "none"))
     return found

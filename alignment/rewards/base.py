@@ -13,8 +13,8 @@ Conversation = str | Messages
 class Scorer(Protocol):
     """Scores answers; higher is better."""
 
-    def __call__(self, prompts: Sequence[Conversation], answers: Sequence[str]) -> list[float]:
-        """Return one number for each answer to the prompt at its place."""
+    def __call__(self, prompts: Sequence[Conversation], answers: Sequence[str]) -> Sequence[float | None]:
+        """Return one number for each answer to the prompt at its place; None where there is none to be had."""
         ...
 
 

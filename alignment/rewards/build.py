@@ -8,7 +8,15 @@ from dataclasses import replace
 from alignment.rewards.base import Reward
 from alignment.rewards.measured import LengthScorer, RepetitionScorer
 from alignment.rewards.policy import PolicyScorer
-from alignment.rewards.settings import LengthReward, ModelReward, PolicyReward, RepetitionReward, RewardSettings, StepReward
+from alignment.rewards.settings import (
+    JudgeReward,
+    LengthReward,
+    ModelReward,
+    PolicyReward,
+    RepetitionReward,
+    RewardSettings,
+    StepReward,
+)
 from guard.errors import TenetError
 
 
@@ -58,6 +66,13 @@ def _reward(settings: RewardSettings, policy: str) -> Reward:
             from alignment.rewards.model import ModelScorer
 
             return Reward("model", settings.weight, ModelScorer(settings), f"reward model: {settings.path}")
+        case JudgeReward():
+            if not policy:
+                raise TenetError("rewards: expected a policy in the recipe, as a judge is asked about its principles; got none")
+            from alignment.rewards.judge import JudgeScorer
+
+            asked = f"reward judge: {settings.model}, about {', '.join(settings.principles) or 'every principle'}"
+            return Reward("judge", settings.weight, JudgeScorer(policy, settings), asked)
         case LengthReward():
             said = f"reward length: {settings.least} to {settings.most} characters"
             return Reward("length", settings.weight, LengthScorer(settings), said)

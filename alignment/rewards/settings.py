@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -41,6 +41,23 @@ class StepReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     weight: Weight = 1.0
 
 
+class JudgeReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="judge"):
+    """A language model on a server, asked whether an answer breaks the policy's principles: 0 for none of them, -1 for all."""
+
+    url: Annotated[str, Meta(min_length=1, description="the server, its /v1, or the whole route")]
+    model: Annotated[str, Meta(min_length=1, description="the model, as the server knows it")]
+    api: Annotated[Literal["openai", "anthropic"], Meta(description="the interface of the server")] = "openai"
+    key_env: Annotated[str, Meta(description="the environment variable that holds the key")] = ""
+    structured: Annotated[
+        Literal["", "json_schema", "json_object", "none"], Meta(description="how the form of the verdict is asked for")
+    ] = ""
+    principles: Annotated[tuple[str, ...], Meta(description="ids of the policy's principles; all where none is named")] = ()
+    seconds: Annotated[float, Meta(gt=0, le=3600, description="a verdict may take, with waiting and retries")] = 60.0
+    parallel: Annotated[int, Meta(ge=1, le=1024, description="questions under way at the same time")] = 16
+    retries: Annotated[int, Meta(ge=0, le=10, description="further tries of a question that failed")] = 2
+    weight: Weight = 1.0
+
+
 class LengthReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="length"):
     """0 for an answer of a fitting length, down to -1 for one that is empty or twice as long as it may be."""
 
@@ -56,4 +73,4 @@ class RepetitionReward(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     words: Annotated[int, Meta(ge=1, le=10, description="how many words in a row are compared")] = 3
 
 
-RewardSettings = PolicyReward | ModelReward | StepReward | LengthReward | RepetitionReward
+RewardSettings = PolicyReward | ModelReward | StepReward | JudgeReward | LengthReward | RepetitionReward

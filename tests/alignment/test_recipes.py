@@ -13,7 +13,7 @@ from alignment.recipe.reading import digest, load_recipe, shipped
 from guard.errors import PolicyError, TenetError
 
 pytestmark = pytest.mark.filterwarnings("default")
-METHODS = "sft, reward, dpo, kto, orpo, cpo, distil, rloo or grpo"
+METHODS = "sft, reward, dpo, kto, orpo, cpo, distil, rloo, grpo or online_dpo"
 ALIGN = [sys.executable, "-c", "from alignment.cli import main; main()"]
 RECIPE = """\
 version: 1
@@ -67,7 +67,7 @@ steps:
         "r:7:46: steps[1].beta: expected a number in (0, 10], got 20",
         "r:7:63: steps[1].lora.rank: expected a whole number in [1, 1,024], got 0",
         "r:8:31: steps[2].batch_size: expected a whole number in [1, 4,096], got 1.5",
-        'r:9:46: steps[3].rewards[0].kind: expected policy, model, step, length or repetition, got "polcy"'
+        'r:9:46: steps[3].rewards[0].kind: expected policy, model, step, judge, length or repetition, got "polcy"'
         " (did you mean `policy`?)",
         f"r:10:5: steps[4]: expected the key `method`: {METHODS}, got none",
     ]
@@ -95,6 +95,18 @@ steps:
         "r:8:5: steps[1].data: expected the name of a set under `data`, or a folder that `align data` wrote, got nothing",
         "r:9:58: steps[2].rewards[0].step: expected an earlier step of the method reward (there is none), got rm",
     ]
+
+
+def test_a_judge_that_rewards_is_named_where_evaluators_are_held_against_it(tmp_path: Path):
+    step = "{method: grpo, data: p, rewards: [{kind: judge, url: u, model: big}]}"
+    head = (
+        "version: 1\nname: x\nmodel: {path: m}\nevaluation: {prompts: {harmful: [h.jsonl], benign: [b.jsonl]}%s}\nsteps:\n  - "
+        + step
+    )
+    (told,) = mistakes(tmp_path, head % "")
+    assert "evaluation.rewards: expected big among them, as it rewards steps[0]" in told
+    (tmp_path / "r.yaml").write_text(head % ", rewards: [big]")
+    assert load_recipe(str(tmp_path / "r.yaml"), ()).evaluation is not None
 
 
 def test_values_are_changed_by_name_and_unknown_recipes_get_a_hint():

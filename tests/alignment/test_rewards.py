@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from servers import body_of, served
 
 from alignment.rewards.build import build
 from alignment.rewards.measured import LengthScorer, RepetitionScorer
 from alignment.rewards.policy import PolicyScorer
-from alignment.rewards.settings import LengthReward, PolicyReward, RepetitionReward
+from alignment.rewards.settings import JudgeReward, LengthReward, PolicyReward, RepetitionReward
 from guard.errors import TenetError
 from guard.values import Decision, Finding, Role
 
@@ -73,3 +77,67 @@ def test_rewards_say_what_they_were_and_want_a_policy_where_they_read_one(tmp_pa
     assert policy.function([[{"role": "user", "content": "x"}]], [[{"role": "assistant", "content": "A kraken."}]]) == [-1]
     with pytest.raises(TenetError, match="expected a policy"):
         build((PolicyReward(),), "")
+
+
+PRINCIPLED = """\
+version: 1
+name: principled
+principles:
+  - {id: calm, text: Stay calm.}
+  - {id: honest, text: Say what is true.}
+"""
+
+
+def judge(reply: Callable[[str], str]) -> Any:
+    """A server that speaks OpenAI's format."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = await body_of(scope, receive, send)
+        if body is None:
+            return
+        message = {"role": "assistant", "content": reply(body.decode())}
+        answer = {"id": "c", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+    return app
+
+
+def judged(asked: str) -> str:
+    """Minds shouting under the principle of calm, and is silent about what is true of the moon."""
+    if "Say what is true" in asked and "moon" in asked:
+        return "I would rather not say."
+    violates = "Stay calm" in asked and "AAH" in asked
+    return json.dumps({"violates": violates, "confidence": 0.8, "quote": ""})
+
+
+def test_a_judge_says_what_an_answer_is_worth_by_each_principle(tmp_path: Path):
+    (tmp_path / "p.yaml").write_text(PRINCIPLED)
+    with served(judge(judged)) as address:
+        (reward,) = build((JudgeReward(url=address, model="m", weight=2, retries=0),), str(tmp_path / "p.yaml"))
+        prompts = [[{"role": "user", "content": "Tell me."}]] * 3
+        assert reward.function(prompts, ["Water flows.", "AAH!", "AAH, the moon!"]) == [
+            0,
+            pytest.approx(-0.4),
+            pytest.approx(-0.8),
+        ]
+    assert (reward.name, reward.weight, reward.scorer.unanswered) == ("judge", 2, 1)
+
+
+def test_an_answer_of_which_a_judge_says_nothing_has_no_reward(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "p.yaml").write_text(PRINCIPLED)
+    with served(judge(lambda _: "no")) as address:
+        (reward,) = build((JudgeReward(url=address, model="m", retries=0),), str(tmp_path / "p.yaml"))
+        assert reward.function(["x"], ["Water flows."]) == [None]
+    assert "no verdict" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("policy", "principles", "told"),
+    [(POLICY, (), "found none"), (PRINCIPLED, ("clam",), r"got 'clam' \(did you mean `calm`\?\)")],
+)
+def test_a_judge_wants_principles_that_there_are(tmp_path: Path, policy: str, principles: tuple[str, ...], told: str):
+    (tmp_path / "p.yaml").write_text(policy)
+    with pytest.raises(TenetError, match=told):
+        build((JudgeReward(url="http://127.0.0.1:9", model="m", principles=principles),), str(tmp_path / "p.yaml"))
