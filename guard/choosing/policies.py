@@ -127,7 +127,7 @@ class Policies:
         self._requirements = _kept(requirements, loaded)
         kept = before.guards if before is not None else {}
         self.guards: Mapping[str, Guard] = {
-            name: make(policy) if name in fresh else kept[name] for name, policy in loaded.read.policies.items()
+            name: make(loaded.read.policies[name]) if name in fresh else kept[name] for name in loaded.choices.policies
         }
         """The guards by `Choice.policy`, the default's first."""
         if loaded.signature is not None:  # detectors have opened their files by now
