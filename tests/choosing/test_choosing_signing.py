@@ -26,7 +26,7 @@ include: [{pack: ./pack.yaml}]
 """
 PACK = """version: 1
 name: pack
-detectors: {words: {use: patterns, words: [alpha], category: custom/word}}
+detectors: {words: {use: patterns, words_file: words.txt, category: custom/word}}
 rules: [{id: word, detect: words, category: custom/word, action: block}]
 """
 
@@ -38,6 +38,7 @@ def signed(tmp_path: Path) -> Path:
     (own / "base.yaml").write_text(BASE)
     (own / "acme.yaml").write_text(ACME)
     (own / "pack.yaml").write_text(PACK)
+    (own / "words.txt").write_text("alpha\n")
     file = tmp_path / "policies.yaml"
     file.write_text(CHOICES)
     new_key(tmp_path / "key")
@@ -59,10 +60,10 @@ def refused(file: Path) -> str:
     return str(caught.value)
 
 
-def test_a_signature_holds_for_bases_and_packs_and_the_file_itself(signed: Path) -> None:
+def test_a_signature_holds_for_bases_and_packs_and_lists_of_words_and_the_file_itself(signed: Path) -> None:
     loaded = load_all(signed, required(signed))
-    assert {path.name for path in loaded.files} == {"policies.yaml", "acme.yaml", "base.yaml", "pack.yaml"}
-    for name in ("policies.yaml", "own/acme.yaml", "own/base.yaml", "own/pack.yaml"):
+    assert {path.name for path in loaded.files} == {"policies.yaml", "acme.yaml", "base.yaml", "pack.yaml", "words.txt"}
+    for name in ("policies.yaml", "own/acme.yaml", "own/base.yaml", "own/pack.yaml", "own/words.txt"):
         file = signed.parent / name
         before = file.read_text()
         file.write_text(before + "# changed\n")
@@ -143,7 +144,7 @@ def test_what_was_required_once_stays_required(signed: Path) -> None:
 
 def test_a_policy_that_stays_the_same_keeps_its_guard(signed: Path) -> None:
     before = Policies(signed)
-    (signed.parent / "own/pack.yaml").write_text(PACK.replace("alpha", "beta"))
+    (signed.parent / "own/pack.yaml").write_text(PACK.replace("custom/word", "custom/other"))
     tested: list[str] = []
     after = before.again(lambda policy: tested.append(policy.name))
     assert tested == ["acme"] and after.default is before.default
