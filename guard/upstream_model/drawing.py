@@ -24,30 +24,40 @@ class Drawing:
     Nucleus sampling: Holtzman et al. 2019, arXiv:1904.09751.
 
     Args:
-        temperature: Above 0; higher values flatten the distribution.
-        top_p: In [0, 1]: only the likeliest tokens that together have this share are drawn from; the likeliest always is.
+        temperature: Of all rows, or one for each; higher values flatten the distribution, and 0 takes the likeliest token.
+        top_p: In [0, 1], of all rows or one for each: only the likeliest tokens that together have this share are drawn from;
+            the likeliest always is.
         seeds: One for each row.
     """
 
-    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int]) -> None:
-        self._temperature = temperature
-        self._top_p = top_p
+    def __init__(self, temperature: float | Sequence[float], top_p: float | Sequence[float], seeds: Sequence[int]) -> None:
+        self._temperatures = _for_each(temperature, len(seeds))
+        self._top_ps = _for_each(top_p, len(seeds))
         self._chances = [np.random.default_rng(seed) for seed in seeds]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return `scores`, 0 at the token that was drawn and minus infinity elsewhere."""
         import torch
 
-        shares = torch.softmax(scores.double() / self._temperature, dim=-1)
-        if self._top_p < 1:
+        temperatures = self._column(self._temperatures, scores)
+        likeliest = scores.argmax(dim=-1, keepdim=True)
+        shares = torch.softmax(scores.double() / temperatures.where(temperatures > 0, 1.0), dim=-1)
+        if min(self._top_ps) < 1:
+            top_ps = self._column(self._top_ps, scores)
             ordered, places = shares.sort(dim=-1, descending=True, stable=True)
-            outside = ordered.cumsum(dim=-1) - ordered >= self._top_p
+            outside = (ordered.cumsum(dim=-1) - ordered >= top_ps) & (top_ps < 1)
             outside[:, 0] = False
             shares = torch.zeros_like(shares).scatter(-1, places, ordered.masked_fill(outside, 0.0))
         reached = shares.cumsum(dim=-1)
-        chances = torch.tensor([[chance.random()] for chance in self._chances], dtype=reached.dtype, device=reached.device)
+        chances = self._column([chance.random() for chance in self._chances], scores)
         drawn = torch.searchsorted(reached, chances * reached[:, -1:], right=True).clamp(max=reached.shape[-1] - 1)
-        return torch.full_like(scores, -torch.inf).scatter(-1, drawn, 0.0)
+        return torch.full_like(scores, -torch.inf).scatter(-1, drawn.where(temperatures > 0, likeliest), 0.0)
+
+    @staticmethod
+    def _column(values: Sequence[float], scores: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        return torch.tensor([[value] for value in values], dtype=torch.float64, device=scores.device)
 
 
 class Finite:
@@ -64,3 +74,7 @@ def seed_of(seed: int, words: str, answer: int) -> int:
     """Return the seed of one answer to one prompt, in [0, 2^63): of both and of `seed`, and of nothing else."""
     said = f"tenet:{seed}:{answer}:{words}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(said).digest()[:8]) >> 1
+
+
+def _for_each(value: float | Sequence[float], rows: int) -> list[float]:
+    return [value] * rows if isinstance(value, int | float) else list(value)

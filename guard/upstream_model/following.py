@@ -35,6 +35,7 @@ class Following:
         ends: Tokens that end an answer.
         tell: Called, in the thread of the generation, with each piece.
         unwanted: Whether nobody waits for the answers any more.
+        most: Tokens of an answer at most, where others in the batch may be longer.
     """
 
     def __init__(
@@ -45,17 +46,21 @@ class Following:
         ends: frozenset[int],
         tell: Callable[[Piece], None],
         unwanted: Callable[[], bool],
+        most: int | None = None,
     ) -> None:
         self._choices = [_Choice(tokenizer, index, stops) for index in range(choices)]
-        self._ends, self._tell, self._unwanted = ends, tell, unwanted
+        self._ends, self._tell, self._unwanted, self._most = ends, tell, unwanted, most
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:  # noqa: ANN401
         """Return for each choice whether it has ended."""
         import torch
 
         for choice, token in zip(self._choices, input_ids[:, -1].tolist(), strict=True):
-            if not choice.finished:
-                self._say(choice, choice.end("stop", counted=True) if token in self._ends else choice.add(token))
+            if choice.finished:
+                continue
+            self._say(choice, choice.end("stop", counted=True) if token in self._ends else choice.add(token))
+            if not choice.finished and choice.count == self._most:
+                self._say(choice, choice.end("length"))
         over = self._unwanted()
         return torch.tensor([over or choice.finished for choice in self._choices], device=input_ids.device)
 
@@ -76,24 +81,24 @@ class _Choice:
     def __init__(self, tokenizer: Any, index: int, stops: Sequence[str]) -> None:  # noqa: ANN401
         self._tokenizer, self._index, self._stops = tokenizer, index, stops
         self._ids: list[int] = []
-        self._read_from = self._shown_to = self._count = 0
+        self._read_from = self._shown_to = self.count = 0
         self._held = ""
         self.finished = False
 
     def add(self, token: int) -> Piece:
         """Take a token, and return what it makes certain."""
         self._ids.append(token)
-        self._count += 1
+        self.count += 1
         before, now = self._decoded(self._shown_to), self._decoded(len(self._ids))
         waiting = len(self._ids) - self._shown_to < _LONGEST_CHARACTER
         if len(now) <= len(before) or (now.endswith(_HALF) and waiting):
-            return Piece(self._index, "", self._count)
+            return Piece(self._index, "", self.count)
         self._read_from, self._shown_to = self._shown_to, len(self._ids)
         return self._release(now[len(before) :])
 
     def end(self, why: str, *, counted: bool = False) -> Piece:
         """Return what is left, as the answer has ended."""
-        self._count += counted
+        self.count += counted
         rest = self._decoded(len(self._ids))[len(self._decoded(self._shown_to)) :]
         piece = self._release(rest)
         if self.finished:
@@ -111,9 +116,9 @@ class _Choice:
         found = [place for stop in self._stops if (place := held.find(stop)) >= 0]
         if found:
             self.finished = True
-            return Piece(self._index, held[: min(found)], self._count, "stop")
+            return Piece(self._index, held[: min(found)], self.count, "stop")
         free = len(held) - max(
             (size for stop in self._stops for size in range(1, len(stop)) if held.endswith(stop[:size])), default=0
         )
         self._held = held[free:]
-        return Piece(self._index, held[:free], self._count)
+        return Piece(self._index, held[:free], self.count)

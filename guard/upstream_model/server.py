@@ -24,12 +24,13 @@ from guard.demo.wire import ChatWire
 from guard.errors import BadMessage, TenetError, UpstreamError
 from guard.formats.openai_errors import error_body
 from guard.upstream_model.following import Piece
-from guard.upstream_model.generating import Generating, Wish
+from guard.upstream_model.generating import Generating
 from guard.upstream_model.loading import UpstreamModel
 from guard.upstream_model.prompting import prompt_of
+from guard.upstream_model.rounds import Wish
 
 WAITING = 32
-"""Requests that may wait for their turn."""
+"""Requests that may be under way beside one, generated together or waiting for their turn."""
 
 _WIRE = ChatWire()
 
@@ -50,7 +51,7 @@ def model_app(upstream: UpstreamModel, *, waiting: int = WAITING) -> Starlette:
         yield
         generating.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/chat/completions", routes.chat, methods=["POST"]),
             Route("/v1/models", routes.models),
@@ -59,6 +60,8 @@ def model_app(upstream: UpstreamModel, *, waiting: int = WAITING) -> Starlette:
         exception_handlers={BadMessage: _refused, UpstreamError: _failed, HTTPException: _http_error},
         lifespan=lifespan,
     )
+    app.state.generating = generating
+    return app
 
 
 class _Routes:
