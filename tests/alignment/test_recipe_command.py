@@ -36,6 +36,19 @@ def test_the_schema_takes_what_is_shipped(name: str):
     jsonschema.Draft202012Validator(schema()).validate(read_file(shipped()[name], name).plain)
 
 
+def test_the_check_passes_all_that_is_shipped_where_its_files_are(tmp_path: Path):
+    for folder in ("model", "small-model", "large-model", "feedback"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "hello"}\n')
+    checked = command("check", *sorted(shipped()), cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    (tmp_path / "prompts.jsonl").unlink()
+    missing = command("check", *sorted(shipped()), cwd=tmp_path)
+    assert missing.returncode == 1
+    assert "smoke.yaml" in missing.stdout + missing.stderr
+    assert {"constitutional", "smoke"} <= set(shipped())
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
