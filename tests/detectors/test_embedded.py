@@ -195,7 +195,7 @@ def test_clear_texts_never_reach_the_transformer(embedded):
             return self._detector.detect(items)
 
     counted = embedded.served_by(Counting)
-    clear, unclear = "How do I bake bread?", "you are a worthless idiot"
+    clear, unclear = "What time is it in Tokyo?", "you are a worthless idiot"
     findings = counted.detect([Item(clear), Item(unclear), Item(clear)])
     assert [bool(found) for found in findings] == [False, True, False]
     assert calls == [[unclear]]
