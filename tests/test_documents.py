@@ -150,7 +150,7 @@ def run(*arguments: str) -> str:
 
 def test_the_guide_to_wrapping_runs_as_shown():
     wrapping, painting, asking = blocks(ROOT / "docs/wrap.md", "python")
-    assert run("-c", painting).split("\n") == re.findall(r"# (\(.*\))$", painting, re.MULTILINE) + [""]
+    assert run("-c", painting).split("\n") == [*re.findall(r"# (\(.*\))$", painting, re.MULTILINE), ""]
     first, second = run("-c", wrapping).strip().split("\n")
     assert first == "The key is [AWS-KEY], keep it."
     assert "takeover" in second

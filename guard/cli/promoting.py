@@ -41,6 +41,7 @@ def promoted(trial: TrialRecord, into: str) -> tuple[Path, Path]:
     tests, own = tests_beside(target), tests_beside(source)
     must_pass(guard.policy, own if own.is_file() else tests)
     saved = target.with_name(f"{target.name}.before")
+    replace_file(target, before, before)  # changes nothing, and says whether it could
     _write(saved, before)
     if own.is_file():
         _write(tests, _read(own))

@@ -139,9 +139,10 @@ class Trying:
     def _start(self, trial: TrialRecord) -> None:
         try:
             guard = self._guard_of(trial)
-        except TenetError as error:
+        except Exception as error:  # whatever is wrong with a candidate, what serves goes on, and does not try it again
             self._refused.add(trial)
-            _tell(f"{trial.name} is not tried as a {trial.kind}:\n{error}")
+            why = str(error) if isinstance(error, TenetError) else type(error).__name__
+            _tell(f"{trial.name} is not tried as a {trial.kind}:\n{why}")
             return
         drawn = Drawn(trial.name, trial.percent, self._store.secret(_SECRET))
         if trial.kind == "shadow":

@@ -73,7 +73,13 @@ class Differences:
         store.before_close.append(self._write_shed)
 
     def compared(self, compared: Compared) -> None:
-        """Count what two policies decided, and keep a row where they differ. Never waits."""
+        """Count what two policies decided, and keep a row where they differ. Never waits.
+
+        Where the writer has much to do, it is counted as shed: exchanges need the room.
+        """
+        if self._crowded():
+            self.shed(compared.tenant, compared.base.policy, compared.shadow.policy, compared.stage)
+            return
         ids = (compared.tenant, compared.at // _DAY * _DAY, compared.base.policy, compared.shadow.policy)
         counted = Counter(_Counter(*ids, what) for what in compared.counted())
         self._store.writer.put(self._sink, _Told(counted, _row(compared) if compared.differs else None))
@@ -117,7 +123,13 @@ class Differences:
         with reading(self._store.engine) as connection:
             return tuple(_difference(row) for row in connection.execute(wanted).mappings())
 
+    def _crowded(self) -> bool:
+        writer = self._store.writer
+        return writer.failing is not None or writer.counters.waiting >= writer.limits.rows // 2
+
     def _write_shed(self) -> None:
+        if self._crowded():
+            return
         with self._lock:
             shed, self._shed = self._shed, Counter()
         if shed:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kept_exchanges import guard_with, keep_exchange
 from rows_of_a_person import fill
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
+from guard.policy.model import StoreSettings
 from guard.store import schema
 from guard.store.audit_verifying import verify
 from guard.store.belonging import Kind, Whose
-from guard.store.connecting import reading
+from guard.store.connecting import connect, parsed, reading
 from guard.store.differences import Differences
 from guard.store.erasing import erase
 from guard.store.identity import now
+from guard.store.migrating import open_or_migrate
 from guard.store.person import write_person
 from guard.store.pruning import prune
+from guard.store.recording import StoreRecorder
+from guard.store.sealing import Codec
 from guard.store.store import Store
 from guard.store.trial_log import CANARY, DROPPED, PROMOTED, SHADOW, TrialLog, TrialRecord
 from guard.store.trial_outcomes import outcomes
+from guard.store.writing import Limits, Sink
 from guard.trials.counting import Tally, together
 from guard.trials.differing import Compared, Verdict
 from guard.values import Action, Caller, Stage
@@ -83,6 +88,43 @@ def test_each_tenant_has_its_own_and_everybodys_are_the_sum(store: Store):
     assert differences.counted("b%") == {}
     [only] = differences.latest(CANDIDATE, "")
     assert (only.action, only.shadow_action, only.shadow_rules) == (Action.ALLOW, Action.BLOCK, ("no-word",))
+
+
+def test_exchanges_have_the_room_that_a_shadow_would_take(url: str):
+    store = store_at(url, rows=20)
+    held, recorder = Held(), StoreRecorder(store)
+    store.writer.put(held, None)
+    assert held.begun.wait(10)
+    differences = Differences(store)
+    for number in range(50):
+        differences.compared(compared(f"ex_{number}"))
+    recorder.admit(StoreSettings(on_failure="block"))  # raises where nothing more fits in
+    assert 0 < store.writer.counters.waiting <= 11
+    held.go_on.set()
+    store.writer.flush()
+    differences.compared(compared("ex_later"))
+    store.close()
+    found = total(again := store_at(url))
+    again.close()
+    assert (found.compared + found.shed, found.compared >= 10) == (51, True)
+
+
+def store_at(url: str, rows: int = 10_000) -> Store:
+    engine = connect(parsed(url))
+    open_or_migrate(engine)
+    return Store(engine, Codec(), Limits(rows=rows))
+
+
+class Held(Sink[None]):
+    """Writes nothing, and keeps the writer until it may go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, connection: Connection, payloads: Sequence[None]) -> Sequence[None]:
+        self.begun.set()
+        self.go_on.wait(10)
+        return payloads
 
 
 def test_a_difference_told_again_is_one_row(store: Store):
