@@ -87,7 +87,7 @@ def is_free(method: str, path: str, routes: GuardedRoutes) -> bool:
 def segments_of(path: str) -> tuple[str, ...] | None:
     """Return a path's segments in lower case; None where servers read them in different ways, as they are not spelled plainly."""
     plain = tuple(segment.lower() for segment in _spelled(path.removesuffix("/") or "/"))
-    return plain if path.startswith("/") and _segments(path) == plain else None
+    return plain if path.startswith("/") and "%" not in path and _segments(path) == plain else None
 
 
 def _spelled(path: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -187,8 +188,23 @@ def _prepare_file(path: Path, *, create: bool) -> None:
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
     connection.isolation_level = None  # SQLAlchemy's "begin" event says what begins a transaction, not the driver
     with closing(connection.cursor()) as cursor:
-        for pragma in ("journal_mode=WAL", "secure_delete=ON", "synchronous=FULL", "trusted_schema=OFF"):
+        _turn_to_wal(cursor)
+        for pragma in ("secure_delete=ON", "synchronous=FULL", "trusted_schema=OFF"):
             cursor.execute(f"PRAGMA {pragma}")
+
+
+def _turn_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Have the file write ahead. Of several that turn a new one at once, SQLite sends all but one away without any waiting."""
+    give_up = time.monotonic() + SQLITE_WAIT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

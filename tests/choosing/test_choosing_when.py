@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guard.choosing.when import Asked, When, fits, left_over, meet, takes
@@ -81,6 +81,7 @@ def test_a_caller_may_have_several_roles() -> None:
 
 
 @given(st.text(st.sampled_from("aB/.%;\\?#25eEfF *~"), max_size=12))
+@example("/%")
 def test_a_path_has_segments_only_where_every_server_reads_the_same(path: str) -> None:
     segments = segments_of(path)
     if segments is not None:

@@ -75,6 +75,24 @@ def test_two_that_make_the_same_store_at_once_both_find_it_made(url: str):
     engine.dispose()
 
 
+def test_none_that_makes_a_new_file_with_others_is_sent_away(tmp_path: Path):
+    failures: list[BaseException] = []
+
+    def make(path: str) -> None:
+        try:
+            open_store(path).close()
+        except BaseException as error:
+            failures.append(error)
+
+    for number in range(40):
+        threads = [threading.Thread(target=make, args=(str(tmp_path / f"{number}.db"),)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
 def set_version(url: str, to: str) -> None:
     engine = connect(parsed(url))
     with writing(engine) as connection:
