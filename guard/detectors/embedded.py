@@ -62,8 +62,9 @@ class Embedded(Composed):
         reach = self.needs.reach
         assert isinstance(reach, WindowReach)  # noqa: S101 - as it was made
         deep = run(self._deep)
-        stages = self._stages.remembering() if isinstance(deep, Served) and deep.remembers else self._stages
-        return Embedded(self.name, reach, stages, deep)
+        if isinstance(deep, Served) and deep.remembers:
+            self._stages.remember()
+        return Embedded(self.name, reach, self._stages, deep)
 
     def warm_up(self) -> None:
         """Load the transformer."""

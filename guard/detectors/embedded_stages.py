@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,13 +68,11 @@ class Stages:
         self._encoder: EncoderStage | None = None
         self._memory: RowMemory | None = None
 
-    def remembering(self) -> Stages:
-        """Return the same stages with a memory of what the linear one said of a text."""
+    def remember(self) -> None:
+        """Remember from now on what the linear stage says of a text."""
         from guard.detectors.row_memory import RowMemory
 
-        stages = copy(self)
-        stages._memory = RowMemory()
-        return stages
+        self._memory = self._memory or RowMemory()
 
     def first(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the linear stage's scores, of shape (texts, categories)."""
@@ -126,7 +123,7 @@ class Stages:
 
     def both(self, texts: Sequence[str], questions: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return the scores of both stages together, of shape (texts, categories); see `EncoderStage.scores` for questions."""
-        return self.blended(self.linear.scores(texts), texts, questions)
+        return self.blended(self.first(texts), texts, questions)
 
     def blended(self, first: NDArray[np.float32], texts: Sequence[str], questions: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return the scores of both stages, where those of the linear one are known."""

@@ -25,6 +25,12 @@ from guard.errors import DetectorError
 from guard.policy.load import loads
 from guard.values import Caller, Detector, Exchange, Item, Role, Runs, Stage, WindowReach
 
+TONE = """
+version: 1
+name: tested
+detectors: {tone: {use: embedded}}
+rules: [{id: no-hate, detect: tone, category: hate, action: block}]
+"""
 HARMLESS = "The library opens at nine and closes at six, except on Sundays. "
 
 
@@ -267,19 +273,23 @@ def test_a_verdict_on_a_prompt_is_shared_by_all_who_ask_the_same():
 
 @pytest.mark.parametrize(("cache", "read"), [("true", 1), ("false", 3)])
 def test_a_turn_that_is_sent_again_is_not_read_again_where_verdicts_are_remembered(monkeypatch, cache, read):
-    policy = f"""
-version: 1
-name: tested
-detectors: {{tone: {{use: embedded, runtime: {{cache: {cache}}}}}}}
-rules: [{{id: no-hate, detect: tone, category: hate, action: block}}]
-"""
-    guard = Guard(loads(policy, kinds()))
+    guard = Guard(loads(TONE.replace("embedded", f"embedded, runtime: {{cache: {cache}}}"), kinds()))
     texts = []
     linear = Stages._linear
     monkeypatch.setattr(Stages, "_linear", lambda stages, text: texts.append(text) or linear(stages, text))
-    decisions = [guard.check_sync(HARMLESS) for _ in range(3)]
-    assert texts == [HARMLESS] * read
+    clear = "What time is it in Tokyo?"
+    decisions = [guard.check_sync(clear) for _ in range(3)]
+    assert texts == [clear] * read
     assert decisions[0].findings == decisions[1].findings == decisions[2].findings
+
+
+def test_a_text_that_is_not_clear_is_read_once_by_the_linear_stage_too(monkeypatch):
+    guard = Guard(loads(TONE, kinds()))
+    texts = []
+    linear = Stages._linear
+    monkeypatch.setattr(Stages, "_linear", lambda stages, text: texts.append(text) or linear(stages, text))
+    assert guard.check_sync(HARMLESS).findings
+    assert texts == [HARMLESS]
 
 
 def test_a_memory_of_rows_forgets_what_was_not_asked_for_longest():
