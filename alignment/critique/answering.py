@@ -32,7 +32,7 @@ class Source:
         return self._generator
 
     def release(self) -> None:
-        """Let go of a model that is asked nothing more for now, so that another one has room."""
+        """Let go of the model until it is asked again, so that another one has room."""
         self._generator = None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from guard.errors import TenetError
 from guard.formats.base import Piece, Text
+from guard.policy.shapes import excerpt
 from guard.values import Action, Role, Stage
 
 _MOST_SHOWN = 160
@@ -36,8 +37,7 @@ class Shown:
     @property
     def excerpt(self) -> str:
         """The beginning of what it says, on one line."""
-        said = " ".join(" ".join(text.joined for text in self.texts).split())
-        return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 1] + "…"
+        return excerpt(" ".join(text.joined for text in self.texts), _MOST_SHOWN)
 
 
 def read_corpus(file: Path) -> Iterator[Shown]:

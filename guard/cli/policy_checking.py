@@ -12,6 +12,7 @@ from guard.engine import Guard
 from guard.errors import PolicyError, TenetError
 from guard.policy.load import load, loads
 from guard.policy.model import Policy
+from guard.policy.shapes import excerpt
 from guard.policy.yaml_source import MAX_BYTES, read_bytes
 from guard.values import Stage
 
@@ -42,7 +43,7 @@ def check_policy(source: str, tries: Sequence[str], stage: str) -> bool:
         assert guard is not None  # noqa: S101 - made for them
         decision = guard.check_sync(text, stage)
         by = f" ({', '.join(decision.rules)})" if decision.rules else ""
-        print(f"  {decision.action.word:<7}{_short(text)}{by}")
+        print(f"  {decision.action.word:<7}{excerpt(text, _SHOWN)}{by}")
     return True
 
 
@@ -52,8 +53,3 @@ def _read(source: str) -> Policy:
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     read_bytes(data, "<stdin>")
     return loads(data.decode("utf-8-sig"), kinds(), "<stdin>", Path.cwd())
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guard.cli.shadows import when
+from guard.policy.shapes import excerpt
 from guard.store.differences import Difference, Differences
 from guard.store.trial_log import CANARY
 from guard.store.trial_outcomes import outcomes
@@ -48,18 +49,28 @@ def report(store: Store, trial: TrialRecord, tenant: str | None, most: int, *, t
     arms = {trial.digest: Counter[Action](), **outcomes(store, tenant, *asked)} if trial.kind == CANARY else {}
     latest = differences.latest(trial.digest, tenant, most, trial.started)
     excerpts = {(each.exchange, each.stage): _excerpt(store, each) for each in latest} if texts else {}
-    if as_json:
-        return json.dumps(_plain(trial, counted, arms, latest, excerpts), indent=2, ensure_ascii=False)
-    return "\n".join(_page(trial, counted, arms, latest, excerpts))
+    known = _Known(trial, counted, arms, latest, excerpts)
+    return json.dumps(_plain(known), indent=2, ensure_ascii=False) if as_json else "\n".join(_page(known))
 
 
-def _page(
-    trial: TrialRecord,
-    counted: Mapping[str, Mapping[Stage, Tally]],
-    arms: Mapping[str, Counter[Action]],
-    latest: Sequence[Difference],
-    excerpts: Mapping[tuple[str, Stage], str],
-) -> Iterator[str]:
+class _Known(NamedTuple):
+    """All that is told of a trial.
+
+    Attributes:
+        counted: By the digest of the policy beside it, and by stage.
+        arms: By the digest of the policy that decided.
+        excerpts: By exchange and stage.
+    """
+
+    trial: TrialRecord
+    counted: Mapping[str, Mapping[Stage, Tally]]
+    arms: Mapping[str, Counter[Action]]
+    latest: Sequence[Difference]
+    excerpts: Mapping[tuple[str, Stage], str]
+
+
+def _page(known: _Known) -> Iterator[str]:
+    trial, counted, arms, latest, excerpts = known
     yield _head(trial)
     for policy, actions in arms.items():
         who = trial.name if policy == trial.digest else trial.beside
@@ -74,8 +85,8 @@ def _page(
         for (before, after), count in total.moves.most_common():
             if before is not after:
                 yield f"  {count:8,}  {before.word} → {after.word}"
-        for what, known in (("rules", total.rules), ("categories", total.categories)):
-            yield from _changed(what, known, total.compared)
+        for what, fires in (("rules", total.rules), ("categories", total.categories)):
+            yield from _changed(what, fires, total.compared)
         if total.failed:
             names = ", ".join(f"{name}: {count:,}" for name, count in total.without.most_common())
             yield f"  {total.failed:,} not compared, without a verdict ({names or 'of the policy in force'})"
@@ -141,19 +152,12 @@ def _example(each: Difference) -> str:
 
 def _excerpt(store: Store, each: Difference) -> str:
     kept = store.exchanges.texts(each.tenant, each.exchange).get(each.stage)
-    words = " ".join(" ".join(text.text for text in kept.texts[-1:]).split()) if kept is not None else ""
-    if not words:
-        return "(its text is not kept)"
-    return words if len(words) <= _EXCERPT else f"{words[: _EXCERPT - 1]}…"
+    words = excerpt(" ".join(text.text for text in kept.texts[-1:]), _EXCERPT) if kept is not None else ""
+    return words or "(its text is not kept)"
 
 
-def _plain(
-    trial: TrialRecord,
-    counted: Mapping[str, Mapping[Stage, Tally]],
-    arms: Mapping[str, Counter[Action]],
-    latest: Sequence[Difference],
-    excerpts: Mapping[tuple[str, Stage], str],
-) -> dict[str, Any]:
+def _plain(known: _Known) -> dict[str, Any]:
+    trial, counted, arms, latest, excerpts = known
     return {
         "trial": _plain_trial(trial),
         "exchanges": {

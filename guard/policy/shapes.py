@@ -291,5 +291,11 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
+def excerpt(text: str, most: int) -> str:
+    """Return how a text begins, on one line of at most `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def _written(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"

@@ -25,7 +25,7 @@ def outcomes(
         digest: Of one policy.
         beside: Name of others that count too.
         since: UTC in microseconds.
-        until: UTC in microseconds; 0 for now.
+        until: UTC in microseconds, itself not included; 0 where there is no end.
     """
     table, version = exchanges.c, policy_versions.c
     named = select(version.digest).where(version.name == beside)
