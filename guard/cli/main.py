@@ -187,30 +187,26 @@ def serve(
     worker = this_worker()
     if workers > 1 and worker is None:
         raise typer.Exit(supervise(workers, host, port))
+    from guard.cli.access import AccessOptions
     from guard.cli.choosing import ChoosingOptions
     from guard.cli.serving import serve_guarded
     from guard.cli.trying import TrialOptions
+    from guard.cli.upstreams import UpstreamOptions
 
     serve_guarded(
         policy,
-        upstream=upstream,
-        demo=demo,
-        app_name=app_name,
+        upstream=UpstreamOptions(upstream, upstream_key_env, demo, app_name, upstream_model, tuple(upstream_adapter or ())),
         host=host,
         port=port,
-        key_env=upstream_key_env,
         cache=cache,
         store=store,
         migrate=migrate,
-        require_key=require_key,
-        subject_header=trusted_subject_header,
+        access=AccessOptions(require_key, trusted_subject_header, bool(upstream_key_env)),
         feedback=FeedbackOptions(
             feedback_days, feedback_rate, implicit_feedback, webhook or (), webhook_secret_env or (), webhook_anywhere, workers
         ),
         worker=worker,
         watch=watch_policy,
-        model=upstream_model,
-        adapters=upstream_adapter or (),
         trials=TrialOptions(shadow, canary),
         choosing=ChoosingOptions(policies, tuple(policies_key or ()), tuple(policies_require or ())),
     )
