@@ -10,6 +10,29 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from guard.detectors.images.hashing import phash
+from guard.detectors.registry import kinds
+from guard.engine import Guard
+from guard.policy.load import loads
+
+
+def guard_against(denied: Image.Image) -> Guard:
+    """A guard that blocks one image, and the word `forbidden`."""
+    return Guard(
+        loads(
+            f"""
+version: 1
+detectors:
+  pictures: {{use: image, nudity: false, deny_hashes: ["{phash(denied):016x}"], runtime: {{timeout: 30}}}}
+  words: {{use: patterns, words: [forbidden], category: custom/word}}
+rules:
+  - {{id: no-denied, on: [input, output], detect: pictures, category: image/*, action: block, message: Not this image.}}
+  - {{id: no-word, detect: words, category: custom/word, action: block}}
+""",
+            kinds(),
+        )
+    )
+
 
 def drawing(size: tuple[int, int] = (320, 240), shift: int = 0) -> Image.Image:
     """A house under a sun, moved to the right by `shift`."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -38,6 +42,37 @@ def served(app: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+@contextmanager
+def guard_serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `guard serve` with options on a free port; gives its address and its process."""
+    command = [str(Path(sys.executable).with_name("guard")), "serve", "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1], process
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def line_with(process: subprocess.Popen[str], words: str) -> str:
+    """Return the next line with some words that a process writes to standard error."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"it never said {words!r}")
+
+
+def await_that(holds: Callable[[], Any], what: object = "", seconds: float = 20.0) -> Any:
+    """Return what is true at last; fails with `what` where nothing is."""
+    until = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+    return found
 
 
 async def body_of(scope: Any, receive: Any, send: Any) -> bytes | None:

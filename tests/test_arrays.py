@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures_made import drawing, writing
+from pictures_made import drawing, guard_against, writing
+from PIL import Image
 
 from guard.arrays import read_array
-from guard.detectors.images.hashing import phash
-from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import Blocked
-from guard.policy.load import loads
 
 torch = pytest.importorskip("torch")
 SIDE = 96
@@ -26,22 +24,7 @@ BOTH = np.stack([FINE, DENIED])
 
 @pytest.fixture(scope="module")
 def judging() -> Guard:
-    from PIL import Image
-
-    return Guard(
-        loads(
-            f"""
-version: 1
-detectors:
-  pictures: {{use: image, nudity: false, deny_hashes: ["{phash(Image.fromarray(DENIED)):016x}"], runtime: {{timeout: 30}}}}
-  words: {{use: patterns, words: [forbidden], category: custom/word}}
-rules:
-  - {{id: no-denied, on: [input, output], detect: pictures, category: image/*, action: block, message: Not this image.}}
-  - {{id: no-word, detect: words, category: custom/word, action: block}}
-""",
-            kinds(),
-        )
-    )
+    return guard_against(Image.fromarray(DENIED))
 
 
 def tensor(pixels: Any, low: float = -1.0, dtype: Any = torch.float32) -> Any:

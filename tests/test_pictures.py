@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures_made import drawing, encoded, writing
+from pictures_made import drawing, encoded, guard_against, writing
 from PIL import Image
 
 import guard as tenet
-from guard.detectors.images.hashing import phash
-from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import Blocked
-from guard.policy.load import loads
 from guard.values import Action
 
 DENIED, FINE = drawing(), writing("Closed on Mondays")
@@ -29,20 +26,7 @@ DENIED, FINE = drawing(), writing("Closed on Mondays")
 
 @pytest.fixture(scope="module")
 def judging() -> Guard:
-    return Guard(
-        loads(
-            f"""
-version: 1
-detectors:
-  pictures: {{use: image, nudity: false, deny_hashes: ["{phash(DENIED):016x}"], runtime: {{timeout: 30}}}}
-  words: {{use: patterns, words: [forbidden], category: custom/word}}
-rules:
-  - {{id: no-denied, on: [input, output], detect: pictures, category: image/*, action: block, message: Not this image.}}
-  - {{id: no-word, detect: words, category: custom/word, action: block}}
-""",
-            kinds(),
-        )
-    )
+    return guard_against(DENIED)
 
 
 @dataclass

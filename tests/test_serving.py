@@ -6,15 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
-from servers import Upstream, completion, served
+from servers import Upstream, completion, guard_serving, line_with, served
 
 POLICY = """
 version: 1
@@ -26,38 +24,12 @@ rules:
 """
 
 
-@contextmanager
-def serving(policy: Path, upstream: str, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = [
-        str(Path(sys.executable).with_name("guard")),
-        "serve",
-        "--policy",
-        str(policy),
-        "--upstream",
-        upstream,
-        "--port",
-        "0",
-        *more,
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1], process
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
+def serving(policy: Path, upstream: str, *more: str) -> AbstractContextManager[tuple[str, subprocess.Popen[str]]]:
+    return guard_serving("--policy", str(policy), "--upstream", upstream, *more)
 
 
 def request(text: str) -> dict[str, object]:
     return {"model": "m", "messages": [{"role": "user", "content": text}]}
-
-
-def line_with(process: subprocess.Popen[str], words: str) -> str:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return line
-    raise AssertionError(f"it never said {words!r}")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")

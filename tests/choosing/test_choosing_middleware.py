@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from policies_written import write_policy
 from servers import Upstream, completion, served
 from typer.testing import CliRunner
 
@@ -23,12 +24,6 @@ from guard.store import open_store
 from guard.store.recording import StoreRecorder
 from guard.values import Caller
 
-POLICY = """version: 1
-name: {name}
-{more}
-detectors: {{{name}: {{use: patterns, words: [{word}], category: custom/word}}}}
-rules: [{{id: {name}, detect: {name}, category: custom/word, action: block}}]
-"""
 CHOICES = """version: 1
 choices:
   - {when: {route: /kids/**}, policy: kids.yaml}
@@ -40,7 +35,7 @@ default: usual.yaml
 @pytest.fixture
 def choices(tmp_path: Path) -> Path:
     for name, word, more in (("kids", "alpha", ""), ("acme", "beta", "routes: {unknown: reject}"), ("usual", "gamma", "")):
-        (tmp_path / f"{name}.yaml").write_text(POLICY.format(name=name, word=word, more=more))
+        write_policy(tmp_path, name, word, more)
     (tmp_path / "p.yaml").write_text(CHOICES)
     return tmp_path / "p.yaml"
 
@@ -78,7 +73,7 @@ def test_a_request_gets_the_policy_of_its_route_and_its_caller(choices: Path) ->
             assert (refused.status_code, refused.json()["error"]["code"]) == (400, "ambiguous_path"), path
         unknown = [httpx.get(f"{url}/other", headers={"x-test-tenant": tenant}).status_code for tenant in ("acme", "globex")]
         assert unknown == [404, 200]
-        (choices.parent / "acme.yaml").write_text(POLICY.format(name="acme", word="delta", more=""))
+        write_policy(choices.parent, "acme", "delta")
         guarded.swap(Policies(choices))
         assert ask(url, "delta", "acme").headers["x-guard-action"] == "block"
         assert blocked("acme") == []
@@ -104,7 +99,7 @@ def test_suggested_scores_are_judged_and_kept_as_the_callers_policy_says(choices
     store.writer.start()
     try:
         recorder = StoreRecorder(store)
-        (choices.parent / "acme.yaml").write_text(POLICY.format(name="acme", word="beta", more="store: none"))
+        write_policy(choices.parent, "acme", "beta", "store: none")
         policies = Policies(choices, make=lambda policy: Guard(policy, recorder=recorder))
         with served(as_tenant(GuardApp(policies, Upstream(), recorder.recent, store))) as url:
             body = {"comment": {"text": "a mild day"}, "attributeScores": {"TOXICITY": {"summaryScore": {"value": 1}}}}

@@ -8,25 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
-from servers import Upstream, completion, served, stream_of
+from policies_written import write_policy
+from servers import Upstream, completion, guard_serving, line_with, served, stream_of
 
 from guard.choosing.keys import new_key
 from guard.choosing.policies import load_all
 from guard.choosing.signing import sign
 from guard.store import open_store
 
-POLICY = """version: 1
-name: {name}
-{more}
-detectors: {{{name}: {{use: patterns, words: [{word}], category: custom/word}}}}
-rules: [{{id: {name}, detect: {name}, category: custom/word, action: block}}]
-"""
 CHOICES = """version: 1
 choices:
   - {when: {tenant: acme, headers: {x-audience: teen}}, policy: teen.yaml}
@@ -39,30 +33,14 @@ default: usual.yaml
 def write(folder: Path, **words: str) -> Path:
     for name, word in {"acme": "alpha", "globex": "beta", "usual": "delta", "teen": "gamma", **words}.items():
         more = "extends: ./acme.yaml" if name == "teen" else ""
-        (folder / f"{name}.yaml").write_text(POLICY.format(name=name, word=word, more=more))
+        write_policy(folder, name, word, more)
     (folder / "p.yaml").write_text(CHOICES)
     return folder / "p.yaml"
 
 
-@contextmanager
-def serving(folder: Path, upstream: str, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = [str(Path(sys.executable).with_name("guard")), "serve", "--upstream", upstream, "--port", "0"]
-    command += ["--policies", str(folder / "p.yaml"), "--store", str(folder / "s.db"), *more]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1], process
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
-
-
-def line_with(process: subprocess.Popen[str], words: str) -> str:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return line
-    raise AssertionError(f"it never said {words!r}")
+def serving(folder: Path, upstream: str, *more: str) -> AbstractContextManager[tuple[str, subprocess.Popen[str]]]:
+    where = ("--policies", str(folder / "p.yaml"), "--store", str(folder / "s.db"))
+    return guard_serving("--upstream", upstream, *where, *more)
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from servers import Upstream, completion, served
+from servers import Upstream, await_that, completion, served
 from test_workers import await_workers
 from typer.testing import CliRunner
 
@@ -83,13 +82,6 @@ def run(url: str, *command: str, status: int = 0) -> str:
 def shown(url: str, *more: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(run(url, "show", "--json", *more))
     return found
-
-
-def await_that(holds: Callable[[], bool], what: object = "") -> None:
-    until = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < until, what
-        time.sleep(0.05)
 
 
 def figures(url: str) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from feedback_server import FEEDBACK, rows
+from servers import await_that
 from test_store_serving import GUARD, ask, serving
 
 from guard.feedback.rates import rates
@@ -38,13 +38,12 @@ def workers_of(parent: int) -> list[int]:
 
 
 def await_workers(parent: int, count: int, without: int = 0) -> list[int]:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
+    def all_there() -> list[int]:
         found = workers_of(parent)
-        if len(found) == count and without not in found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{count} workers: {workers_of(parent)}")
+        return found if len(found) == count and without not in found else []
+
+    found: list[int] = await_that(all_there, f"{count} workers")
+    return found
 
 
 def feedback(address: str) -> dict[str, Any]:
