@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from alignment.models.loading import Loaded
 from guard.errors import TenetError
-from guard.upstream_model.drawing import Drawing, Finite, seed_of
+from guard.upstream_model.drawing import Drawing, Finite, seed_of, undrawn
 from guard.upstream_model.prompting import prompt_of, written
 
 Problem = tuple[str, str, str]
@@ -224,7 +224,7 @@ def _made(
             made = model.generate(
                 input_ids=ids,
                 attention_mask=mask,
-                generation_config=_config(loaded, sampling),
+                generation_config=undrawn(sampling.max_new_tokens, ends_of(loaded), loaded.tokenizer.pad_token_id),
                 logits_processor=steps,
                 stopping_criteria=[stopping],
             )
@@ -244,23 +244,6 @@ def ends_of(loaded: Loaded) -> list[int]:
     named = getattr(loaded.model.generation_config, "eos_token_id", None)
     ends = {*(named if isinstance(named, list) else [named]), loaded.tokenizer.eos_token_id}
     return sorted(end for end in ends if end is not None)
-
-
-def _config(loaded: Loaded, sampling: Sampling) -> Any:  # noqa: ANN401
-    from transformers import GenerationConfig
-
-    return GenerationConfig(  # type: ignore[no-untyped-call]
-        max_new_tokens=sampling.max_new_tokens,
-        do_sample=False,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=50,
-        repetition_penalty=1.0,
-        num_beams=1,
-        use_cache=True,
-        eos_token_id=ends_of(loaded),
-        pad_token_id=loaded.tokenizer.pad_token_id,
-    )
 
 
 def _read(loaded: Loaded, row: Sequence[int], place: Place, sampling: Sampling) -> Answer:

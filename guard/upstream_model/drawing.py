@@ -7,8 +7,8 @@ with its neighbours. Here each answer brings its own stream, and `generate` is t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,3 +78,27 @@ def seed_of(seed: int, words: str, answer: int) -> int:
 
 def _for_each(value: float | Sequence[float], rows: int) -> list[float]:
     return [value] * rows if isinstance(value, int | float) else list(value)
+
+
+def undrawn(most: int, ends: Collection[int], pad: int) -> Any:  # noqa: ANN401 - transformers' GenerationConfig
+    """Return a configuration that takes the likeliest token, and changes no probability: what is drawn is up to `Drawing`.
+
+    Args:
+        most: Tokens of an answer.
+        ends: Tokens that end it.
+        pad: The token that fills rows up.
+    """
+    from transformers import GenerationConfig
+
+    return GenerationConfig(  # type: ignore[no-untyped-call]
+        max_new_tokens=most,
+        do_sample=False,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        num_beams=1,
+        use_cache=True,
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=pad,
+    )

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from guard.errors import TenetError, UpstreamError
-from guard.upstream_model.drawing import Drawing, seed_of
+from guard.upstream_model.drawing import Drawing, seed_of, undrawn
 from guard.upstream_model.following import Following, Piece
 from guard.upstream_model.loading import UpstreamModel
 
@@ -106,7 +106,6 @@ def _failure(error: Exception) -> UpstreamError:
 
 def _together(upstream: UpstreamModel, asked: Sequence[Asking]) -> None:
     import torch
-    from transformers import GenerationConfig
 
     owners = [each for each in asked for _ in range(each.wish.choices)]
     pad = upstream.tokenizer.pad_token_id
@@ -117,18 +116,7 @@ def _together(upstream: UpstreamModel, asked: Sequence[Asking]) -> None:
     rows = torch.tensor([[pad] * left + list(each.wish.prompt) for left, each in zip(spare, owners, strict=True)], device=device)
     mask = torch.tensor([[0] * left + [1] * (longest - left) for left in spare], device=device)
     following = _Followed(upstream, asked)
-    config = GenerationConfig(  # type: ignore[no-untyped-call]
-        max_new_tokens=max(each.wish.most for each in asked),
-        do_sample=False,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=50,
-        repetition_penalty=1.0,
-        num_beams=1,
-        use_cache=True,
-        eos_token_id=sorted(upstream.ends) or None,
-        pad_token_id=pad,
-    )
+    config = undrawn(max(each.wish.most for each in asked), upstream.ends, pad)
     with torch.inference_mode():
         upstream.model.generate(
             input_ids=rows,
