@@ -8,8 +8,8 @@ from typing import Any
 
 from guard import Guard
 from guard.detectors.registry import kinds
+from guard.policy.kinds import Kind
 from guard.policy.load import loads
-from guard.policy.model import Kind
 from guard.values import Finding, Item, Needs, Runs, WindowReach
 
 

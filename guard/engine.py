@@ -22,8 +22,9 @@ from guard.looking import Looking
 from guard.media import Media
 from guard.policy.applying import active_rules
 from guard.policy.digest import digest, identity
+from guard.policy.kinds import Kind
 from guard.policy.load import load
-from guard.policy.model import DetectorConfig, Kind, Policy, Rule
+from guard.policy.model import DetectorConfig, Policy, Rule
 from guard.policy.speculation import rules_against_speculation
 from guard.ports import Clock, Ending, Keeper, Memory, Recorder
 from guard.relay import MOST_HELD, Relay

@@ -15,8 +15,9 @@ from guard.detectors.running import Composed
 from guard.detectors.screening import Screen
 from guard.formats.base import Piece, Text
 from guard.judging import Origin, Question, Readers, judgement, questions
+from guard.policy.kinds import Kind
 from guard.policy.logic import leaves
-from guard.policy.model import DetectorConfig, Kind, Policy, Rule
+from guard.policy.model import DetectorConfig, Policy, Rule
 from guard.ports import KeptText, KeptTexts
 from guard.streaming import ChoiceJudge
 from guard.values import Action, Decision, Detector, Finding, Item, Location, PatternReach, Role, Runs, Stage

@@ -14,7 +14,7 @@ import pytest
 
 from guard.cli import measuring
 from guard.detectors.registry import kinds
-from guard.policy.model import Kind, Option
+from guard.policy.kinds import Kind, Option
 
 GUARD = [sys.executable, "-c", "from guard.cli import main; main()"]
 

@@ -16,7 +16,7 @@ from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.errors import DetectorError, Transient
 from guard.middleware import GuardMiddleware
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.runtime.trace import complete
 from guard.values import Action, Detector
 

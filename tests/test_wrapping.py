@@ -9,7 +9,7 @@ import pytest
 
 from guard.engine import Guard, wrap
 from guard.errors import Blocked
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.values import Finding, Needs, Runs
 
 SECRET = "AKIA" + "QWERTYUIOPASDFGH"

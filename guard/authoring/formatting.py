@@ -9,9 +9,9 @@ from pathlib import Path
 
 from guard.authoring.cases import TESTS
 from guard.errors import PolicyError, TenetError
+from guard.policy.kinds import Kind
 from guard.policy.layout import laid_out
 from guard.policy.load import loads
-from guard.policy.model import Kind
 from guard.policy.node import Node
 from guard.policy.schema import POLICY
 from guard.policy.yaml_source import read, read_bytes

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from guard.errors import PolicyError, Problem, TenetError
 from guard.policy.exceptions import Exemption, exemptions
+from guard.policy.kinds import Kind
 from guard.policy.lint import lint
 from guard.policy.load import load, loads
 from guard.policy.merge import items, members, word
-from guard.policy.model import Kind, Policy
+from guard.policy.model import Policy
 from guard.policy.node import Node
 from guard.policy.remarks import CODES, Level, Remark
 from guard.policy.shapes import did_you_mean

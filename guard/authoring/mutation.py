@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from guard.authoring.cases import Case
 from guard.authoring.testing import Bench, Outcome
-from guard.policy.model import Kind, Policy, Rule
+from guard.policy.kinds import Kind
+from guard.policy.model import Policy, Rule
 from guard.values import Action
 
 SHIFT = 0.1

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.values import Detector, Finding, Item, Needs, Runs, WholeReach
 
 Scores = Mapping[str, Mapping[str, float]]

@@ -16,7 +16,8 @@ from guard.engine import Guard, new_exchange
 from guard.formats.base import Piece, Text
 from guard.formats.fields import public_pointer
 from guard.formats.openai_chat import OpenAIChat
-from guard.policy.model import Kind, Policy
+from guard.policy.kinds import Kind
+from guard.policy.model import Policy
 from guard.runtime.cache import VerdictCache
 from guard.text_stream import TextStream
 from guard.values import Action, Decision, Exchange, Finding, Role, Stage

@@ -12,9 +12,10 @@ from guard.choosing.schema import CHOICES, MOST_CHOICES
 from guard.choosing.when import REST, Segments, When
 from guard.errors import PolicyError, Problem
 from guard.formats.registry import segments_of
+from guard.policy.kinds import Kind
 from guard.policy.load import load, shipped
 from guard.policy.merge import items, members
-from guard.policy.model import Kind, Policy
+from guard.policy.model import Policy
 from guard.policy.node import Node, quoted
 from guard.policy.shapes import did_you_mean
 from guard.policy.strictness import looser

@@ -19,8 +19,9 @@ from rich.table import Table
 
 import guard
 from guard.detectors.registry import kinds
+from guard.policy.kinds import Kind
 from guard.policy.load import load
-from guard.policy.model import DetectorConfig, Kind
+from guard.policy.model import DetectorConfig
 
 _MODEL_FILES = ("*.onnx", "*.safetensors", "*.plzma", "*.gguf")
 _OWN_DISTRIBUTION = "tenet-guard"

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from guard.detectors import registry
 from guard.errors import TenetError
+from guard.policy.kinds import Kind
 from guard.policy.load import load
-from guard.policy.model import DetectorConfig, Kind
+from guard.policy.model import DetectorConfig
 from guard.values import Detector, Item, Role
 
 _TEXTS = (

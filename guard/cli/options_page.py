@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from guard.detectors import registry
-from guard.policy.model import Kind, Option
+from guard.policy.kinds import Kind, Option
 
 _INTRODUCTION = """# Options of every detector
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from guard import categories
 from guard.detectors.running import Composed
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.runtime.trace import Outcome, Step, current
 from guard.values import Detector, Finding, Item, Needs, PatternReach, Reach, Runs, SpansReach, WholeReach, WindowReach
 

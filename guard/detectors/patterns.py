@@ -11,7 +11,7 @@ from typing import Any
 from guard.detectors.scanning import Pattern, PatternScanner
 from guard.detectors.scanning import check as check_pattern
 from guard.detectors.wordlists import word_patterns
-from guard.policy.model import Mistake, Scores
+from guard.policy.kinds import Mistake, Scores
 from guard.text import NAMES, folded
 
 VERSION = "patterns-1"

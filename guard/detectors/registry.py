@@ -11,7 +11,8 @@ from importlib.metadata import entry_points
 
 from guard.detectors.catalogue import basic, cascades, images, judges, meaning, models, presidio_kind, rules, services
 from guard.errors import DetectorError, TenetError
-from guard.policy.model import DetectorConfig, Kind
+from guard.policy.kinds import Kind
+from guard.policy.model import DetectorConfig
 from guard.values import Detector
 
 ENTRY_POINT_GROUP = "tenet.detectors"

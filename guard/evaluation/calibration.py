@@ -16,7 +16,8 @@ from guard.evaluation.examples import Examples, Labelled, gather, held_out
 from guard.evaluation.outcomes import Outcome, Status, left_alone, outcome
 from guard.evaluation.rule_labels import RuleLabels
 from guard.evaluation.rule_scores import RuleScorer, Words
-from guard.policy.model import Kind, Policy, Rule
+from guard.policy.kinds import Kind
+from guard.policy.model import Policy, Rule
 from guard.policy.shapes import did_you_mean
 from guard.values import Action, Role, Stage
 

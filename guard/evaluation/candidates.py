@@ -12,8 +12,9 @@ from guard.engine import Guard, new_exchange
 from guard.errors import PolicyError, TenetError
 from guard.policy.applying import active_rules
 from guard.policy.digest import digest
+from guard.policy.kinds import Kind
 from guard.policy.load import load, loads, shipped
-from guard.policy.model import DetectorConfig, Kind, Policy, Rule
+from guard.policy.model import DetectorConfig, Policy, Rule
 from guard.policy.shapes import did_you_mean
 from guard.runtime.served import Served
 from guard.values import Action, Detector, Role, Stage

@@ -12,7 +12,7 @@ from guard.evaluation.dataset import Dataset
 from guard.evaluation.gathering import Asked, Gathered, gather
 from guard.evaluation.layout import Layout
 from guard.evaluation.report import Report, report
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from pathlib import Path
 from guard.errors import PolicyError, TenetError
 from guard.evaluation.policy_edit import extending, with_thresholds
 from guard.policy.digest import canonical
+from guard.policy.kinds import Kind
 from guard.policy.lint import Level, lint
 from guard.policy.load import loads, shipped
-from guard.policy.model import Kind, Policy
+from guard.policy.model import Policy
 
 
 class PolicyFile:

@@ -13,7 +13,8 @@ from guard.engine import Guard, new_exchange
 from guard.errors import DetectorError
 from guard.evaluation.conformal import NEVER
 from guard.policy.decide import fired
-from guard.policy.model import Kind, Policy, Rule
+from guard.policy.kinds import Kind
+from guard.policy.model import Policy, Rule
 from guard.runtime.trace import complete
 from guard.scanning.pace import Pace
 from guard.scanning.patience import Patience

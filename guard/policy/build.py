@@ -8,9 +8,10 @@ from typing import Any
 
 from guard.errors import Problem
 from guard.policy.detector_options import build_detector, check_references, with_principles
+from guard.policy.kinds import Kind
 from guard.policy.merge import Draft, Fields, Merged, members, without_invalid
 from guard.policy.messages import Message, check_message, helplines_of, message_of
-from guard.policy.model import USUAL_MESSAGE, Kind, Limits, Mapped, Policy, Principle, Routes, Rule, StoreSettings
+from guard.policy.model import USUAL_MESSAGE, Limits, Mapped, Policy, Principle, Routes, Rule, StoreSettings
 from guard.policy.node import Node
 from guard.policy.rule_fields import RuleBuilder
 from guard.policy.templates import filled

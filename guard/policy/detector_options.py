@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from guard.errors import Problem
+from guard.policy.kinds import Kind, Mistake, Option
 from guard.policy.merge import Draft, items, members
-from guard.policy.model import DetectorConfig, Kind, Mistake, Option, Principle
+from guard.policy.model import DetectorConfig, Principle
 from guard.policy.node import Invalid, Node
 from guard.policy.schema import options_record
 from guard.policy.shapes import did_you_mean, listed

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from guard import categories
 from guard.policy.conditions import CelCondition
 from guard.policy.decide import strictest
-from guard.policy.model import TURNS, Kind, Policy, Rule, Scores
+from guard.policy.kinds import Kind, Scores
+from guard.policy.model import TURNS, Policy, Rule
 from guard.policy.remarks import Level, Remark
 from guard.policy.shapes import listed
 from guard.values import Action, Exchange, Role, Stage

@@ -11,7 +11,7 @@ from typing import Any
 
 from guard import categories
 from guard.policy import schema
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.policy.redactors import KEYED, PARAMS
 from guard.policy.shapes import Anything, Either, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
 

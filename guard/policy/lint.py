@@ -8,8 +8,9 @@ from pathlib import Path
 from guard import categories
 from guard.policy.conditions import CelCondition
 from guard.policy.firing import conditions, never_asked, seldom, shadowed, taken_out, thresholds
+from guard.policy.kinds import Kind
 from guard.policy.logic import leaves
-from guard.policy.model import DetectorConfig, Kind, Policy, Rule, reported
+from guard.policy.model import DetectorConfig, Policy, Rule, reported
 from guard.policy.remarks import Level, Remark
 from guard.policy.shapes import listed
 from guard.policy.speculation import rules_against_speculation

@@ -10,8 +10,9 @@ from guard.errors import PolicyError, Problem
 from guard.policy.build import build
 from guard.policy.digest import digest
 from guard.policy.including import check_included, fitted, pack_file, packs, policies_folder, prefixed
+from guard.policy.kinds import Kind
 from guard.policy.merge import Layer, items, members, merge, word
-from guard.policy.model import Kind, Policy
+from guard.policy.model import Policy
 from guard.policy.node import Node
 from guard.policy.parameters import declared, filled_in, values_of
 from guard.policy.schema import POLICY

@@ -11,11 +11,12 @@ from guard.errors import Problem
 from guard.policy.clauses import LOGIC, logic_of, readings
 from guard.policy.conditions import BadCondition, CelCondition, Fault, compile_condition
 from guard.policy.counting import Count
+from guard.policy.kinds import Kind
 from guard.policy.locales import Localised
 from guard.policy.logic import Clause, leaves
 from guard.policy.merge import Draft, Merged, is_true, items, members, without_invalid, word
 from guard.policy.messages import Message, check_message, message_of
-from guard.policy.model import DetectorConfig, Kind, Revise, Rule, reported
+from guard.policy.model import DetectorConfig, Revise, Rule, reported
 from guard.policy.node import Node, quoted
 from guard.policy.redactors import check_redactor, redactor
 from guard.policy.schema import INSTEAD_OF, ONLY_WITH_ACTIONS, ROLE_WORDS, RULE, SEVERITIES, default_roles

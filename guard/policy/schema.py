@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from guard import categories
+from guard.policy.kinds import Option
 from guard.policy.locales import LOCALE
-from guard.policy.model import Limits, Option, Policy, Routes
+from guard.policy.model import Limits, Policy, Routes
 from guard.policy.shapes import Anything, Either, Field, ListOf, MapOf, Number, Record, Shape, Text, Truth, Word
 from guard.policy.timing import DAYS
 from guard.runtime.settings import RuntimeSettings

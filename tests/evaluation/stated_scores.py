@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guard.detectors.registry import kinds
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.values import Finding, Item, Needs, Runs, WholeReach
 
 CATEGORIES = ("hate", "hate/threatening", "toxicity", "harmful-response")

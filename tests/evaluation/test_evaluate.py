@@ -20,7 +20,7 @@ from guard.evaluation.evaluate import Question, evaluate
 from guard.evaluation.gathering import Asked
 from guard.evaluation.layout import Layout
 from guard.evaluation.sheets import as_markdown, as_plain, sheets
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.values import Finding, Item, Needs, Role, Runs, Stage, WholeReach
 
 POLICY = """\

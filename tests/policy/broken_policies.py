@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from guard.policy.model import Kind, Mistake, Option
+from guard.policy.kinds import Kind, Mistake, Option
 
 
 def _never(*_arguments: Any) -> Any:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from guard.policy.kinds import Kind, Option, Scores
 from guard.policy.lint import Level, lint
 from guard.policy.load import load, loads
-from guard.policy.model import Kind, Option, Scores
 from guard.policy.remarks import CODES
 from guard.policy.speculation import rules_against_speculation
 

@@ -12,7 +12,7 @@ from runtime.redis_server import redis_server
 
 from guard.engine import Guard
 from guard.errors import TenetError
-from guard.policy.model import Kind, Option
+from guard.policy.kinds import Kind, Option
 from guard.runtime.cache import KEY_VARIABLE, RedisCache, Verdict, VerdictCache, recalled, remembered
 from guard.runtime.loop import runtime_loop
 from guard.runtime.served import Served

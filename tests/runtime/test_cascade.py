@@ -11,7 +11,7 @@ from guard.asking import ask
 from guard.detectors.cascade import Band, Cascade, check
 from guard.engine import Guard
 from guard.errors import DetectorError, PolicyError
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.runtime.served import Served
 from guard.runtime.settings import RuntimeSettings
 from guard.runtime.trace import Outcome, complete, tracing

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from servers import Upstream, completion, served, stream_of
 from watched_trials import POLICY, Told, canaried, guard_of, guarded, shadowed
 
-from guard.policy.model import Kind
+from guard.policy.kinds import Kind
 from guard.trials.background import Bounds
 from guard.trials.differing import Compared
 from guard.values import Action, Finding, Item, Needs, Runs, Stage, WholeReach

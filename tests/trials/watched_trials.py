@@ -11,8 +11,8 @@ from pathlib import Path
 from guard.detectors.registry import kinds
 from guard.engine import Guard
 from guard.middleware import GuardMiddleware
+from guard.policy.kinds import Kind
 from guard.policy.load import loads
-from guard.policy.model import Kind
 from guard.trials.background import Bounds
 from guard.trials.differing import Compared
 from guard.trials.trials import Canary, Drawn, Shadow

@@ -8,7 +8,7 @@ from typing import Any
 
 from guard import categories
 from guard.detectors.catalogue.late import fixed, graded, late
-from guard.policy.model import Kind, Mistake, Option, Scores
+from guard.policy.kinds import Kind, Mistake, Option, Scores
 
 _ENTITIES = Option("strings", "the categories to look for; all where absent")
 

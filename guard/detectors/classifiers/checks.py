@@ -8,7 +8,7 @@ from typing import Any
 from guard import categories
 from guard.detectors.classifiers.files import check_pinned
 from guard.detectors.classifiers.labels import all_named, check_map
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 
 def check(options: Mapping[str, Any]) -> Sequence[Mistake]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from guard.errors import DetectorError, MissingExtra
 from guard.policy.detector_options import is_local
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 SIDE_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
 """What stands beside the weights: configuration and tokenizer."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from guard import categories
 from guard.errors import DetectorError
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "toxic": ("toxicity",),

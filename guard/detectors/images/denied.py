@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 BITS = 64
 EXPECTED = "16 hexadecimal digits, with `phash:` or `dhash:` before them"

@@ -8,7 +8,7 @@ from typing import Any
 from guard.detectors.images import denied
 from guard.detectors.running import Threaded
 from guard.errors import MissingExtra
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.values import Finding, Item, Needs
 
 NUDITY, DENIED, UNREADABLE = "image/nudity", "image/denied", "image/unreadable"

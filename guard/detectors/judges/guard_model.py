@@ -16,7 +16,7 @@ from guard.detectors.judges.openai_chat import ChatCompletions
 from guard.detectors.judges.pieces import LONGEST, Piece, pieces, together
 from guard.detectors.running import Remote
 from guard.errors import DetectorError
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.values import Finding, Item, Needs, Runs
 
 FAMILY = "llama-guard-3"

@@ -18,7 +18,7 @@ from guard.detectors.judges.pieces import LONGEST, Piece, pieces, together
 from guard.detectors.judges.tokens import probability
 from guard.detectors.running import Remote
 from guard.errors import DetectorError
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.values import Finding, Item, Needs, Runs, Span, WholeReach, WindowReach
 
 CATEGORY = "custom"

@@ -13,7 +13,7 @@ import msgspec
 from guard.constitution import Message, Request
 from guard.detectors.judges.tokens import Token
 from guard.errors import DetectorError
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.runtime.endpoint import Endpoint
 
 Form = TypeVar("Form")

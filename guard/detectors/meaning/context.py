@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from guard.detectors.meaning.claims import is_question
 from guard.detectors.meaning.sentences import sentences
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.text import canonical
 from guard.values import Item, Role
 

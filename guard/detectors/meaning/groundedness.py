@@ -20,7 +20,7 @@ from guard.detectors.meaning.judging import Judge
 from guard.detectors.meaning.sentences import sentences
 from guard.detectors.meaning.support import Support, support
 from guard.detectors.running import Threaded
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.runtime.cores import available_cores
 from guard.text import read
 from guard.values import Detector, Finding, Item, Needs, Role, Span, Stage, WindowReach

@@ -12,7 +12,7 @@ import numpy as np
 from guard.detectors.meaning.encoder import KEY, Encoder, encoder
 from guard.detectors.meaning.neighbours import Topic
 from guard.detectors.running import Threaded
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.runtime.cores import available_cores
 from guard.runtime.shared import shared
 from guard.text import canonical

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.policy.node import quoted
 from guard.policy.shapes import did_you_mean
 

@@ -11,7 +11,7 @@ from typing import Any
 from guard.detectors.presidio.custom import LANGUAGE, Custom, customs, mistakes
 from guard.detectors.presidio.entities import BY_MODEL, RECOGNIZERS, category_of, found_unasked
 from guard.errors import PolicyError
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.policy.node import Node, quoted
 from guard.policy.shapes import did_you_mean
 from guard.policy.yaml_source import read_file

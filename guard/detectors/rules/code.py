@@ -7,7 +7,7 @@ from typing import Any
 
 from guard.detectors.rules import shell, sql
 from guard.detectors.scanning import PatternScanner
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 VERSION = "code-1"
 LANGUAGES = {"shell": shell.PATTERNS, "sql": sql.PATTERNS}

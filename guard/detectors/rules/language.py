@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from guard.detectors.rules.scripts import HAN, KANA, LANGUAGES, LATIN, SAME, Stretch, stretches
 from guard.detectors.running import Threaded
 from guard.errors import DetectorError, MissingExtra
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.text import read
 from guard.values import Finding, Item, Needs, Runs, Span, WindowReach
 

@@ -14,7 +14,7 @@ from guard.detectors.rules.words import has_words
 from guard.detectors.scanning import Pattern, PatternScanner
 from guard.detectors.scanning import check as check_pattern
 from guard.detectors.wordlists import word_patterns
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.text import folded
 from guard.values import Detector, Finding, Item, Needs, Runs, WholeReach
 

@@ -23,7 +23,7 @@ from guard.detectors.rules.links import (
     trimmed,
 )
 from guard.detectors.scanning import Pattern, PatternScanner
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 VERSION = "url-1"
 DENIED, HOMOGRAPH, DATA, EXFILTRATION = "url/denied", "url/homograph", "url/data", "url/exfiltration"

@@ -16,7 +16,7 @@ from guard.detectors.services.service import Found, Service
 from guard.detectors.services.template import filled, takes_many, takes_one
 from guard.errors import DetectorError, PolicyError
 from guard.formats.selectors import Every, parse
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.runtime.endpoint import encoded
 
 LONGEST = 2_000

@@ -17,7 +17,7 @@ from guard.detectors.services.answers import read
 from guard.detectors.services.matches import occurrences
 from guard.detectors.services.pieces import Piece
 from guard.detectors.services.service import Found, Service
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.values import Role
 
 VERSION = "2024-09-01"

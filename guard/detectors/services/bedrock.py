@@ -16,7 +16,7 @@ from guard.detectors.services.pieces import Piece
 from guard.detectors.services.service import Found, Service
 from guard.detectors.services.sigv4 import Credentials, signed
 from guard.errors import DetectorError
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.runtime.endpoint import Endpoint, Sign
 from guard.values import Stage
 

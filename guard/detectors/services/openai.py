@@ -13,7 +13,7 @@ from guard.detectors.services import places
 from guard.detectors.services.answers import Score, read
 from guard.detectors.services.pieces import Piece
 from guard.detectors.services.service import Found, Service
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 URL = "https://api.openai.com/v1"
 MODEL = "omni-moderation-latest"

@@ -14,7 +14,7 @@ from guard.detectors.services import places
 from guard.detectors.services.answers import Score, read
 from guard.detectors.services.pieces import Piece
 from guard.detectors.services.service import Found, Service
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.values import Span
 
 URL = "https://commentanalyzer.googleapis.com"

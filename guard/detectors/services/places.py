@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 from guard.runtime.endpoint import Endpoint
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -13,7 +13,7 @@ from guard.detectors.services import places
 from guard.detectors.services.answers import Score, read
 from guard.detectors.services.pieces import Piece
 from guard.detectors.services.service import Found, Service
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 LONGEST = 1_000
 """Characters of one text; what is more than the model's tokens all the same is cut in two when the server says so."""

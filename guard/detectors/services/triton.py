@@ -17,7 +17,7 @@ from guard.detectors.services.answers import read
 from guard.detectors.services.pieces import Piece
 from guard.detectors.services.service import Found, Service
 from guard.detectors.services.tensors import activated
-from guard.policy.model import Mistake
+from guard.policy.kinds import Mistake
 
 INPUT = "TEXT"
 LONGEST = 1_000
