@@ -10,9 +10,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from urllib.parse import urlsplit
 
-from guard import asgi
+from guard import answered, asgi
 from guard.asgi import Answer, App, Call, Disconnected, Headers, Message, Receive, Scope, Send
 from guard.asking import HEARTBEAT_SECONDS
 from guard.attribution import Attribution
@@ -21,7 +20,6 @@ from guard.constitution import instructions
 from guard.engine import Guard, new_exchange
 from guard.errors import BadMessage, StoreUnavailable, UpstreamError
 from guard.feedback_tokens import HEADER, FeedbackTokens
-from guard.formats import encoding
 from guard.formats.base import Conversing, Document, Format, Piece, Request, Text
 from guard.judging import Judgement, joined
 from guard.media import Media
@@ -39,7 +37,6 @@ Asked = Callable[[Exchange, Sequence[Text], StoreSettings], None]
 """Is told of a request: whom it is about, its texts, and what the policy says of keeping."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
-_REPLACED = (b"content-length", b"content-encoding", b"transfer-encoding", b"etag", b"content-md5", b"digest", b"repr-digest")
 
 
 class GuardedExchange:
@@ -229,7 +226,7 @@ class GuardedExchange:
             call.close()
         if answer.status != 200:
             raise UpstreamError(f"the upstream answered {answer.status} when it was asked to rewrite")
-        return wire.reply(_decoded(answer), request)
+        return wire.reply(answered.decoded(answer, ANSWER_LIMIT), request)
 
     def _instructed(self, body: bytes) -> bytes:
         """Return a request with the constitution in it, where the policy says so and the format has a place for it."""
@@ -270,17 +267,17 @@ class GuardedExchange:
     async def _answer(self, request: Request, answer: Answer) -> None:
         """Judge an answer that is not streamed, and send what may leave of it."""
         if 300 <= answer.status < 400:
-            _check_redirect(answer.headers, self._exchange.headers.get("host", ""))
+            answered.check_redirect(answer.headers, self._exchange.headers.get("host", ""))
         if answer.status in (204, 304) or not answer.body:
             await self._send_whole(answer, b"", self._input.action)
             return
-        body = _decoded(answer)
-        kind = _media_type(answer.headers)
+        body = answered.decoded(answer, ANSWER_LIMIT)
+        kind = answered.media_type(answer.headers)
         self._wire = self._wire.streamed_as(kind)
         if kind == self._wire.media_type:
             await self._whole_stream(request, answer, body)
         elif kind == "application/json" or kind.endswith("+json"):
-            _check_charset(answer.headers)
+            answered.check_charset(answer.headers)
             await self._document(request, answer, body)
         elif answer.status >= 400:
             await self._plain_error(answer, body)
@@ -352,15 +349,15 @@ class GuardedExchange:
 
     async def _relay(self, request: Request, call: Call) -> None:
         await call.head()
-        self._wire = self._wire.streamed_as(_media_type(call.headers))
-        if not 200 <= call.status < 300 or _media_type(call.headers) != self._wire.media_type:
+        self._wire = self._wire.streamed_as(answered.media_type(call.headers))
+        if not 200 <= call.status < 300 or answered.media_type(call.headers) != self._wire.media_type:
             await self._answer(request, Answer(call.status, call.headers, await call.body(ANSWER_LIMIT)))
             return
-        if _header(call.headers, b"content-encoding") not in ("", "identity"):
+        if answered.header(call.headers, b"content-encoding") not in ("", "identity"):
             raise UpstreamError("the upstream encoded its stream although `identity` was asked for")
-        _check_charset(call.headers)
+        answered.check_charset(call.headers)
         relay = self._guard.relay(self._wire, request, self._exchange, copied=self._watch is not None)
-        headers = _kept(call.headers) + self._headers(self._input.action)
+        headers = answered.kept(call.headers) + self._headers(self._input.action)
         try:
             async with aclosing(self._guard.pump(relay, _until_broken(call, relay), self._wire.heartbeat())) as events:
                 async for events_now in events:
@@ -377,7 +374,7 @@ class GuardedExchange:
                         await self._reject(request, relay)
                         return
                     if not self._started:
-                        head = _kept(call.headers) + self._headers(max(self._input.action, relay.decision.action))
+                        head = answered.kept(call.headers) + self._headers(max(self._input.action, relay.decision.action))
                         await self._send({"type": "http.response.start", "status": call.status, "headers": head})
                         self._started = True
                     await self._send({"type": "http.response.body", "body": events_now, "more_body": True})
@@ -431,7 +428,7 @@ class GuardedExchange:
         return b"event: guard.decision\ndata: " + json.dumps(relay.decision.as_dict()).encode() + b"\n\n"
 
     async def _send_whole(self, answer: Answer, body: bytes, action: Action) -> None:
-        headers = [*_kept(answer.headers), *self._headers(action), (b"content-length", str(len(body)).encode())]
+        headers = [*answered.kept(answer.headers), *self._headers(action), (b"content-length", str(len(body)).encode())]
         self._started = True
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
@@ -468,49 +465,6 @@ class GuardedExchange:
             *rounds,
             (b"server-timing", f"guard;dur={self._judging * 1000:.2f}, {rewriting}total;dur={total:.2f}".encode()),
         ]
-
-
-def _header(headers: Headers, name: bytes) -> str:
-    return next((value for key, value in headers if key.lower() == name), b"").decode("latin-1").strip().lower()
-
-
-def _media_type(headers: Headers) -> str:
-    return _header(headers, b"content-type").partition(";")[0].strip()
-
-
-def _kept(headers: Headers) -> Headers:
-    """Return the upstream's headers that still hold; what it says in the guard's name does not count."""
-    return [
-        (name, value) for name, value in headers if name.lower() not in _REPLACED and not name.lower().startswith(b"x-guard-")
-    ]
-
-
-def _check_charset(headers: Headers) -> None:
-    """Raise UpstreamError where a client would read another text from the bytes than the one that is judged."""
-    try:
-        encoding.check_charset(_header(headers, b"content-type"))
-    except BadMessage as error:
-        raise UpstreamError(f"the upstream's answer cannot be judged: {error}") from error
-
-
-def _check_redirect(headers: Headers, host: str) -> None:
-    """Raise UpstreamError where a client that follows a redirect would ask somebody else, past the guard."""
-    location = next((value for name, value in headers if name.lower() == b"location"), b"").decode("latin-1")
-    try:
-        elsewhere = urlsplit(location).netloc not in ("", host)
-    except ValueError:
-        elsewhere = True
-    if elsewhere:
-        raise UpstreamError("the upstream sends its clients elsewhere; let the guard ask there itself (`--upstream`)")
-
-
-def _decoded(answer: Answer) -> bytes:
-    try:
-        return encoding.decoded(
-            answer.body, _header(answer.headers, b"content-encoding"), ANSWER_LIMIT, encoding.ANSWER_ENCODINGS
-        )
-    except BadMessage as error:
-        raise UpstreamError(f"the upstream's answer cannot be decoded: {error}") from error
 
 
 async def _silent() -> Message:
